@@ -35,6 +35,12 @@ Random stream(std::uint64_t seed, std::uint64_t index) {
   return Random(Random(seed).bits() ^ Random(index + 0xD1B54A32D192ED03u).bits());
 }
 
+Random stream(std::uint64_t seed, std::string_view name) {
+  std::uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a
+  for (const unsigned char c : name) hash = (hash ^ c) * 0x100000001B3u;
+  return stream(seed, hash);
+}
+
 Matrix normal_matrix(Index rows, Index cols, double std, Random& random) {
   Matrix m(rows, cols);
   for (Index i = 0; i < m.size(); ++i) m.data()[i] = static_cast<real>(std * random.normal());

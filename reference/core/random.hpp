@@ -3,6 +3,7 @@
 /// Seeded random numbers that are the same on every machine.
 #pragma once
 #include <cstdint>
+#include <string_view>
 
 #include "reference/core/matrix.hpp"
 
@@ -26,6 +27,7 @@ class Random {
 
 /// A stream of its own for each pair of seed and index, so that results do not depend on who draws first.
 Random stream(std::uint64_t seed, std::uint64_t index);
+Random stream(std::uint64_t seed, std::string_view name);
 
 /// Independent N(0, std^2) values in row-major order, drawn from `random`.
 Matrix normal_matrix(Index rows, Index cols, double std, Random& random);
