@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reference/model/model.hpp"
 
+#include "reference/core/bytes.hpp"
 #include "reference/core/require.hpp"
 #include "reference/linear/linear.hpp"
 #include "reference/model/loss.hpp"
@@ -22,6 +23,7 @@ void BatchLoss::add(const BatchLoss& other) {
   main_sum += other.main_sum;
   tokens += other.tokens;
   balance += other.balance;
+  activation_bytes = std::max(activation_bytes, other.activation_bytes);
   mtp_sum.resize(other.mtp_sum.size());
   for (std::size_t k = 0; k < mtp_sum.size(); ++k) mtp_sum[k] += other.mtp_sum[k];
   load.resize(other.load.size());
@@ -86,6 +88,11 @@ class Pass {
     for (Index k = 1; k <= model_.config.D; ++k) forward_mtp(k, keep);
   }
 
+  /// What forward(true) has kept.
+  void measure() {
+    loss_.activation_bytes = bytes_of_all(block_inputs_, mtp_inputs_, stored_blocks_, stored_mtp_, h_, h_final_);
+  }
+
   /// Heads without gradients.
   BatchLoss losses() {
     add_main(head_loss(p_.head, h_final_, targets(0), precision()));
@@ -122,8 +129,8 @@ class Pass {
   Matrix mtp_out(Index k) const { return model_.norm.forward(p_.mtp[k - 1].norm_out, h_[k], contexts_[k]).y; }
 
   void note(const Moe::Stored& ffn) {
-    if (ffn.routing.experts.rows() == 0) return;
-    loss_.load.push_back(expert_load(ffn.routing));
+    if (ffn.routing.experts.rows() == 0) return;  // a dense layer
+    loss_.load.push_back(expert_load(ffn.routing.experts, ffn.routing.s.cols()));
     loss_.balance += ffn.balance_loss;
   }
 
@@ -191,6 +198,7 @@ BatchLoss Model::loss_and_gradients(const ModelWeights<Matrix>& p, ModelWeights<
                                     const Objective& objective, Precision precision) const {
   Pass pass(*this, p, batch, objective.balance, precision);
   pass.forward(true);
+  pass.measure();
   return pass.backward(grads, objective);
 }
 

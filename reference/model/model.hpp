@@ -33,6 +33,7 @@ struct BatchLoss {
   Index tokens = 0;
   std::vector<double> mtp_sum;      ///< per module, over T-k targets a sequence
   double balance = 0;               ///< L_Bal times its weight, over all layers
+  std::size_t activation_bytes = 0; ///< what F kept for B; the largest when batches are added
   std::vector<std::vector<Index>> load;  ///< tokens per expert, for each MoE layer in order, then each MTP module
 
   double main_loss() const { return main_sum / static_cast<double>(tokens); }

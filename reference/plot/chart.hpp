@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Line charts and heat maps as SVG text: what a run draws of itself.
+#pragma once
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace dsv3::plot {
+
+struct Line {
+  std::string name;
+  std::vector<double> x, y;  ///< equally many; points that are not finite interrupt the line
+};
+
+struct LineChart {
+  std::string title, x_label, y_label;
+  std::vector<Line> lines;
+};
+
+/// Value v of row r, column c as a shade: white for `low`, dark blue for `high`.
+struct HeatMap {
+  std::string title, x_label, y_label;
+  std::vector<std::vector<double>> rows;  ///< equally long; drawn from the top
+  double low = 0, high = 1;
+};
+
+using Panel = std::variant<LineChart, HeatMap>;
+
+/// The panels side by side, each `width` x `height` pixels. Text is escaped; numbers have at most 5 digits, so equal
+/// data gives equal text. Throws std::invalid_argument for lines with unequal x and y, ragged rows or no panels.
+std::string svg(const std::vector<Panel>& panels, int width = 460, int height = 300);
+
+}  // namespace dsv3::plot

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "reference/training/log.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "reference/checkpoint/atomic_file.hpp"
+#include "reference/core/require.hpp"
+
+namespace dsv3 {
+
+using nlohmann::ordered_json;
+
+std::string log_line(const StepReport& r, const StepExtras& extras) {
+  std::vector<double> mtp_loss;
+  for (std::size_t k = 0; k < r.loss.mtp_sum.size(); ++k) mtp_loss.push_back(r.loss.mtp_loss(k));
+  ordered_json line = {{"step", r.step},
+                       {"tokens", r.tokens},
+                       {"loss", r.loss.main_loss()},
+                       {"mtp_loss", mtp_loss},
+                       {"balance_loss", r.loss.balance},
+                       {"gradient_norm", r.gradient_norm},
+                       {"learning_rate", r.settings.learning_rate},
+                       {"bias_speed", r.settings.bias_speed},
+                       {"mtp_lambda", r.settings.mtp_lambda},
+                       {"sequences", r.settings.sequences},
+                       {"max_vio", mean_max_vio(r.loss.load)},
+                       {"load", r.loss.load},
+                       {"seconds", extras.seconds}};
+  if (extras.held_out_loss) line["held_out_loss"] = *extras.held_out_loss;
+  return line.dump();
+}
+
+namespace {
+
+LogEntry entry_of(const nlohmann::json& line) {
+  LogEntry e{.step = line.at("step"), .tokens = line.at("tokens"), .loss = line.at("loss"), .max_vio = line.at("max_vio")};
+  e.mtp_loss = line.at("mtp_loss").get<std::vector<double>>();
+  e.load = line.at("load").get<std::vector<std::vector<Index>>>();
+  if (line.contains("held_out_loss")) e.held_out_loss = line.at("held_out_loss").get<double>();
+  return e;
+}
+
+/// use(entry, line) for each line of the log. A last line without a line break is one that an interruption cut off:
+/// it is left out.
+template <class Use>
+void for_each_line(const std::string& path, const Use& use) {
+  std::ifstream in(path);
+  require_world(in.good(), path, "cannot be read");
+  std::string line;
+  for (Index number = 1; std::getline(in, line) && !in.eof(); ++number) {
+    try {
+      use(entry_of(nlohmann::json::parse(line)), line);
+    } catch (const nlohmann::json::exception& error) {
+      throw std::runtime_error(concat(path, ": line ", number, " is not a line of this log: ", error.what()));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<LogEntry> read_log(const std::string& path) {
+  std::vector<LogEntry> entries;
+  for_each_line(path, [&](LogEntry entry, const std::string&) { entries.push_back(std::move(entry)); });
+  return entries;
+}
+
+void truncate_log(const std::string& path, Index last_step) {
+  std::string kept;
+  if (std::filesystem::exists(path))
+    for_each_line(path, [&](const LogEntry& entry, const std::string& line) {
+      if (entry.step <= last_step) kept += line + "\n";
+    });
+  write_file(path, kept);
+}
+
+}  // namespace dsv3

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "reference/training/step.hpp"
+
+#include <cmath>
+
+#include "reference/core/require.hpp"
+#include "reference/moe/balance.hpp"
+#include "reference/optim/clip.hpp"
+
+namespace dsv3 {
+
+TrainingState initial_state(const TrainingOptions& options) {
+  TrainingState state{.weights = initial_weights(options.config, options.seed), .optimizer = {}};
+  state.optimizer = adamw_state(tensors_of(state.weights), options.adamw.moments);
+  return state;
+}
+
+Trainer::Trainer(const TrainingOptions& options)
+    : options_(options), model_(options.config), gradients_(zeros(shapes(options.config))) {
+  validate(options);
+}
+
+StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
+  const Index T = options_.sequence_length;
+  StepReport report{.step = state.step + 1, .tokens = 0, .settings = settings(options_.schedules, state.step + 1, state.sequences * T), .loss = {}};
+  const Index sequences = report.settings.sequences;
+  Objective objective{.weight = 1.0 / static_cast<double>(sequences * T), .lambda = report.settings.mtp_lambda,
+                      .balance = {.alpha = options_.balance_alpha, .scope = options_.balance_scope}};
+  for (Index first = 0; first < sequences; first += options_.micro_batch) {
+    const Batch batch = batches(state.sequences + first, std::min(options_.micro_batch, sequences - first));
+    const double share = options_.balance_scope == BalanceScope::sequence ? 1 : static_cast<double>(batch.count);
+    objective.balance.weight = share / static_cast<double>(sequences);
+    report.loss.add(model_.loss_and_gradients(state.weights, gradients_, batch, objective, options_.precision));
+  }
+  const std::vector<NamedTensor> weights = tensors_of(state.weights), gradients = tensors_of(gradients_);
+  report.gradient_norm = global_norm(gradients);
+  require_world(std::isfinite(report.gradient_norm), "train", "the gradient norm of step ", report.step, " is ",
+                report.gradient_norm, "; it must be finite. The weights are those of step ", state.step);
+  adamw_step(state.optimizer, weights, gradients, options_.adamw,
+             {.learning_rate = report.settings.learning_rate,
+              .gradient_scale = clip_factor(report.gradient_norm, options_.clip_norm),
+              .clear_gradients = true});
+  update_biases(state.weights, report.loss.load, report.settings.bias_speed);
+  ++state.step;
+  state.sequences += sequences;
+  report.tokens = state.sequences * T;
+  return report;
+}
+
+double mean_max_vio(const std::vector<std::vector<Index>>& load) {
+  double sum = 0;
+  for (const auto& layer : load) sum += max_violation(layer);
+  return load.empty() ? 0 : sum / static_cast<double>(load.size());
+}
+
+}  // namespace dsv3

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// One step of training: gradients over the micro-batches, clipping, AdamW, bias update.
+#pragma once
+#include "reference/model/model.hpp"
+#include "reference/training/options.hpp"
+
+namespace dsv3 {
+
+/// What changes from step to step: all that a checkpoint stores.
+struct TrainingState {
+  ModelWeights<Matrix> weights;  ///< master weights, FP32
+  AdamWState optimizer;
+  Index step = 0;                ///< steps done
+  Index sequences = 0;           ///< sequences seen
+};
+
+/// Weights drawn from `options.seed`, zero moments.
+TrainingState initial_state(const TrainingOptions& options);
+
+struct StepReport {
+  Index step = 0;         ///< 1 for the first
+  Index tokens = 0;       ///< seen so far, this step included
+  StepSettings settings;  ///< in force during this step
+  BatchLoss loss;
+  double gradient_norm = 0;  ///< before clipping
+};
+
+/// The `count` sequences after the first `first` ones, T+1 tokens each: a pure function of its arguments.
+using BatchSource = std::function<Batch(Index first, Index count)>;
+
+/// A model with the buffers of its training.
+class Trainer {
+ public:
+  /// Throws std::invalid_argument for options that cannot be right.
+  explicit Trainer(const TrainingOptions& options);
+
+  /// Changes `state` by one step. The batch is cut into micro-batches whose gradients add up in FP32; every token
+  /// weighs 1/tokens of the step, however the batch is cut.
+  /// Throws std::runtime_error if the gradient norm is not finite; the state is then as before.
+  StepReport step(TrainingState& state, const BatchSource& batches);
+
+  const Model& model() const { return model_; }
+
+ private:
+  TrainingOptions options_;
+  Model model_;
+  ModelWeights<Matrix> gradients_;
+};
+
+/// MaxVio = max load / mean load - 1, section 4.5.3's measure, the mean over the layers.
+double mean_max_vio(const std::vector<std::vector<Index>>& load);
+
+}  // namespace dsv3
