@@ -111,7 +111,7 @@ ModelConfig small(Index V, Index L, Index d, Index n_h, Index N_r, Index d_exper
           .num_dense_layers = 1,
           .d_dense = 3 * d,
           .mla = {.d = d, .n_h = n_h, .d_h = d_h, .d_v = d_h, .d_c = d / 4, .d_c_prime = d / 2,
-                  .rope = {.width = d_h / 2, .max_length = 512}},
+                  .rope = {.width = d_h / 2, .max_length = 512, .yarn = {}}},
           .moe = {.d = d, .d_shared = d_expert, .d_expert = d_expert,
                   .gate = {.N_r = N_r, .K_r = 4, .num_groups = 4, .kept_groups = 2, .routed_scaling_factor = 2.5}},
           .D = 1,
