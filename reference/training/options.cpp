@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "reference/training/options.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "reference/core/require.hpp"
@@ -19,18 +18,6 @@ void validate(const TrainingOptions& o) {
   require(std::isfinite(o.clip_norm) && o.clip_norm > 0, "train", "clip_norm is ", o.clip_norm, "; it must be positive");
   require(std::isfinite(o.balance_alpha) && o.balance_alpha >= 0, "train", "balance_alpha is ", o.balance_alpha,
           "; it must be 0 or positive");
-}
-
-TrainingOptions small_run(const ModelConfig& config, Index steps, Index sequences, double peak_learning_rate, double bias_speed) {
-  TrainingOptions o{.config = config, .schedules = {}, .steps = steps, .adamw = {}};
-  Schedules report = report_schedules();
-  report.bias_speed.before = bias_speed;
-  o.schedules = scaled(report, {.total_tokens = std::max<Index>(steps, 1) * std::max<Index>(sequences, 1) * o.sequence_length,
-                                .peak = peak_learning_rate,
-                                .warmup_steps = std::min<Index>(100, steps / 10),
-                                .first_sequences = sequences,
-                                .full_sequences = sequences});
-  return o;
 }
 
 }  // namespace dsv3

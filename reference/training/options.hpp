@@ -29,10 +29,4 @@ struct TrainingOptions {
 /// Throws std::invalid_argument naming the first option that cannot be right.
 void validate(const TrainingOptions& options);
 
-/// A run of `steps` steps of `sequences` sequences on the report's schedule scaled down: its shape over the tokens, with
-/// a warm-up of a tenth of the steps (at most 100). The learning rate and the bias speed are this project's own: a small
-/// model trained for a few hundred steps needs larger ones than the report's 2.2e-4 and 0.001.
-TrainingOptions small_run(const ModelConfig& config, Index steps, Index sequences, double peak_learning_rate = 3e-3,
-                          double bias_speed = 0.01);
-
 }  // namespace dsv3

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// What the command line does, without how it is parsed. Each command prints to stdout, returns 0 (done) or 1 (a check
+/// failed), and throws for wrong use, which main() turns into 2.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reference/training/settings.hpp"
+
+namespace dsv3::cli {
+
+struct TrainArguments {
+  RunSettings settings;
+  std::string out;
+  bool resume = false;  ///< settings then come from the run's folder
+  bool json = false;    ///< the log's lines on stdout instead of a progress bar
+};
+int train(const TrainArguments& arguments);
+
+struct TourArguments {
+  std::string data;
+  std::string out;
+  Index steps = 0;  ///< 0: as many as take about three minutes on two cores
+  std::uint64_t seed = 1;
+};
+int tour(const TourArguments& arguments);
+
+struct GenerateArguments {
+  std::string model;
+  std::string prompt;
+  Index max_new = 100;
+  double temperature = 0.8;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+int generate(const GenerateArguments& arguments);
+
+struct ForwardArguments {
+  std::string model;
+  std::string tokens;  ///< safetensors file with an integer tensor "tokens", or text with --prompt
+  std::string out;
+  bool activations = false;
+  std::string precision = "fp32";
+  bool json = false;
+};
+int forward(const ForwardArguments& arguments);
+
+struct ModelArguments {
+  std::string name;  ///< a configuration's name or a checkpoint folder; empty: all names
+  bool json = false;
+};
+int model(const ModelArguments& arguments);
+
+struct BenchArguments {
+  std::string name;  ///< empty: all
+  bool json = false;
+};
+int bench(const BenchArguments& arguments);
+
+}  // namespace dsv3::cli

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <deque>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "reference/checkpoint/safetensors_writer.hpp"
+#include "reference/cli/commands.hpp"
+#include "reference/cli/progress.hpp"
+#include "reference/core/require.hpp"
+#include "reference/serving/inference.hpp"
+#include "reference/serving/streamed_weights.hpp"
+
+namespace dsv3::cli {
+namespace {
+
+std::vector<Token> read_tokens(const std::string& path, Index V) {
+  const Safetensors file = open_safetensors(path);
+  const auto found = file.contents.tensors.find("tokens");
+  require_world(found != file.contents.tensors.end(), path, "has no tensor 'tokens'; one of integers [T] is needed");
+  const std::vector<std::int64_t> values = to_integers(found->second);
+  require_world(!values.empty(), path, "'tokens' is empty; at least one token is needed");
+  std::vector<Token> tokens;
+  for (const std::int64_t value : values) {
+    require_world(value >= 0 && value < V, path, "'tokens' holds ", value, "; the model's vocabulary is 0 to ", V - 1);
+    tokens.push_back(static_cast<Token>(value));
+  }
+  return tokens;
+}
+
+Precision precision_of(const std::string& name) {
+  require(name == "fp32" || name == "bf16", "forward", "precision is '", name, "'; it must be fp32 or bf16");
+  return name == "bf16" ? Precision::bf16 : Precision::fp32;
+}
+
+}  // namespace
+
+int forward(const ForwardArguments& a) {
+  const Precision precision = precision_of(a.precision);
+  const StreamedModel model = open_streamed(a.model);
+  const std::vector<Token> tokens = read_tokens(a.tokens, model.config.model.V);
+
+  std::deque<Matrix> values;  // keeps its elements where they are
+  std::vector<TensorToWrite> tensors;
+  const auto keep = [&](const std::string& name, const Matrix& value) {
+    values.push_back(value);
+    tensors.push_back(matrix_tensor(name, Dtype::f32, values.back()));
+  };
+  Progress progress("layers", model.config.model.L);
+  const Tap tap = [&](const std::string& name, const Matrix& value) {
+    if (name.ends_with(".out") && name.starts_with("layers.")) progress.advance();
+    if (a.activations) keep(name, value);
+  };
+  const Inference inference(model.config.model, model.source, precision, tap);
+  SequenceState state = inference.start();
+  const Matrix h = inference.extend(state, tokens, AttentionForm::naive);
+  keep("logits", inference.logits(h));
+  if (tokens.size() > static_cast<std::size_t>(model.config.model.D)) {
+    const std::vector<Matrix> mtp = inference.mtp_logits(h, tokens);
+    for (std::size_t k = 0; k < mtp.size(); ++k) keep(k == 0 ? "mtp_logits" : concat("mtp_logits.", k + 1), mtp[k]);
+  }
+  progress.finish();
+  write_safetensors(a.out, tensors, {{"model", a.model}, {"precision", a.precision}});
+
+  if (a.json) {
+    nlohmann::ordered_json summary = {{"out", a.out}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
+    for (const TensorToWrite& t : tensors) summary["tensors"][t.name] = t.shape;
+    fmt::print("{}\n", summary.dump());
+  } else {
+    fmt::print("{}: {} tensors for {} tokens, logits [{}, {}]\n", a.out, tensors.size(), tokens.size(), h.rows(),
+               model.config.model.V);
+  }
+  return 0;
+}
+
+}  // namespace dsv3::cli

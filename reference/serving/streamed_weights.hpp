@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// A Hugging Face checkpoint as a source of weights, read from the disk piece by piece.
+#pragma once
+#include <filesystem>
+
+#include "reference/checkpoint/hf_config.hpp"
+#include "reference/serving/weight_source.hpp"
+
+namespace dsv3 {
+
+struct StreamedModel {
+  HfConfig config;
+  WeightSource source;
+};
+
+/// Opens a folder with config.json and safetensors files and checks every tensor's name, type and shape before anything
+/// is read. At any time the source holds one layer without its routed experts, one expert, and a piece of the head:
+/// tensors are mapped, so a checkpoint may be larger than memory.
+/// Throws std::runtime_error listing everything that does not fit (checkpoint_problems), or naming what a piece holds
+/// that is no weight (values that are not finite, scales that do not fit) when that piece is read.
+StreamedModel open_streamed(const std::filesystem::path& folder);
+
+}  // namespace dsv3

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "reference/training/settings.hpp"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "reference/checkpoint/atomic_file.hpp"
+#include "reference/checkpoint/strict_json.hpp"
+#include "reference/core/require.hpp"
+
+namespace dsv3 {
+namespace {
+
+template <class Value>
+Value choice(const char* what, const std::string& name, std::initializer_list<std::pair<const char*, Value>> known) {
+  std::string names;
+  for (const auto& [known_name, value] : known) {
+    if (name == known_name) return value;
+    names += (names.empty() ? "" : " or ") + std::string(known_name);
+  }
+  throw std::invalid_argument(concat("train: ", what, " is '", name, "'; it must be ", names));
+}
+
+Schedules schedules_of(const RunSettings& s) {
+  require(s.steps >= 1, "train", "steps is ", s.steps, "; it must be at least 1");
+  require(s.sequences >= 1, "train", "sequences is ", s.sequences, "; it must be at least 1");
+  require(s.sequence_length >= 1, "train", "the sequence length is ", s.sequence_length, "; it must be at least 1");
+  Schedules report = report_schedules();
+  report.bias_speed.before = s.bias_speed;
+  return scaled(report, {.total_tokens = s.steps * s.sequences * s.sequence_length,
+                         .peak = s.learning_rate,
+                         .warmup_steps = std::min<Index>(100, s.steps / 10),
+                         .first_sequences = s.sequences,
+                         .full_sequences = s.sequences});
+}
+
+/// use("name", field) for every field: writing and reading walk the same list.
+template <class Settings, class Use>
+void each_field(Settings& s, const Use& use) {
+  use("config", s.config);
+  use("data", s.data);
+  use("steps", s.steps);
+  use("sequences", s.sequences);
+  use("sequence_length", s.sequence_length);
+  use("micro_batch", s.micro_batch);
+  use("learning_rate", s.learning_rate);
+  use("bias_speed", s.bias_speed);
+  use("balance_alpha", s.balance_alpha);
+  use("balance_scope", s.balance_scope);
+  use("precision", s.precision);
+  use("moments", s.moments);
+  use("seed", s.seed);
+  use("evaluate_every", s.evaluate_every);
+  use("save_every", s.save_every);
+}
+
+}  // namespace
+
+TrainingOptions options_of(const RunSettings& s, const ModelConfig& config) {
+  TrainingOptions o{.config = config,
+                    .schedules = schedules_of(s),
+                    .steps = s.steps,
+                    .sequence_length = s.sequence_length,
+                    .micro_batch = s.micro_batch,
+                    .precision = choice<Precision>("precision", s.precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}}),
+                    .adamw = {},
+                    .balance_alpha = s.balance_alpha,
+                    .balance_scope = choice<BalanceScope>("balance_scope", s.balance_scope,
+                                                          {{"sequence", BalanceScope::sequence}, {"batch", BalanceScope::batch}}),
+                    .seed = s.seed};
+  o.adamw.moments = choice<MomentFormat>("moments", s.moments, {{"fp32", MomentFormat::fp32}, {"bf16", MomentFormat::bf16}});
+  require(s.evaluate_every >= 0 && s.save_every >= 0, "train", "evaluate_every is ", s.evaluate_every, " and save_every ",
+          s.save_every, "; they must be 0 (only at the end) or more");
+  validate(o);
+  return o;
+}
+
+void write_settings(const std::filesystem::path& path, const RunSettings& settings) {
+  nlohmann::ordered_json json;
+  each_field(settings, [&](const char* name, const auto& field) { json[name] = field; });
+  write_file(path, json.dump(2) + "\n");
+}
+
+RunSettings read_settings(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  require_world(in.good(), path.string(), "cannot be read");
+  std::stringstream text;
+  text << in.rdbuf();
+  nlohmann::json json = parse_strict_json(text.str(), path.string());
+  RunSettings settings;
+  try {
+    each_field(settings, [&](const char* name, auto& field) {
+      json.at(name).get_to(field);
+      json.erase(name);
+    });
+  } catch (const nlohmann::json::exception& error) {
+    throw std::runtime_error(concat(path.string(), ": is not the settings of a run: ", error.what()));
+  }
+  require_world(json.empty(), path.string(), "has a field this version does not know: ", json.empty() ? "" : json.begin().key());
+  return settings;
+}
+
+}  // namespace dsv3
