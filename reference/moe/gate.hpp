@@ -17,7 +17,7 @@ struct Routing {
   IndexMatrix groups;   ///< [T, kept_groups] the groups kept, ascending
   /// [T, 1] How close the decision was: the smaller of (last kept group score - best dropped one) and (last chosen
   /// biased score - best other one in the kept groups); infinity where there was nothing to drop. 0 is a tie. Biased
-  /// scores that are each off by less than a quarter of it lead to the same experts.
+  /// scores that are each off by less than a quarter of it lead to the same set of experts.
   Matrix margin;
 };
 
