@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The feed-forward network with SwiGLU: FFN_i of Eq. (12), and the whole FFN of a dense layer.
+#pragma once
+#include "reference/core/component.hpp"
+#include "reference/core/parameters.hpp"
+
+namespace dsv3 {
+
+/// d: model width; f: width of the network. No biases.
+template <class Tensor>
+struct SwigluWeights {
+  Tensor W_gate, W_up;  ///< [f, d]
+  Tensor W_down;        ///< [d, f]
+
+  template <class F, class... W>
+  static void visit(const std::string& prefix, F&& f, W&... w) {
+    f(Role::weight, prefix + "W_gate", w.W_gate...);
+    f(Role::weight, prefix + "W_up", w.W_up...);
+    f(Role::weight, prefix + "W_down", w.W_down...);
+  }
+};
+
+SwigluWeights<Shape> swiglu_shapes(Index d, Index f);
+
+/// FFN(u) = W_down (silu(W_gate u) * (W_up u)), silu(a) = a Sigmoid(a); the report says SwiGLU in section 3.3.3 without
+/// an equation.
+///
+/// Keeps a and b from F to B, which section 3.2.3 calls the inputs of the SwiGLU operator, and recomputes its output z.
+/// Numerics contract: a, b, h as in linear.hpp. z = (a * Sigmoid(a)) * b, two roundings of `real`; in bf16 z is then
+/// rounded to BF16, which the down projection would do anyway. The gradients da, db and the sum du = W_gate^T da +
+/// W_up^T db stay in `real`. Differs from the report: the cache of a and b is `real`, not E4M3.
+/// Throws std::invalid_argument where shapes do not fit.
+struct SwigluFfn {
+  using Params = SwigluWeights<Matrix>;
+  struct Stored {
+    Matrix a, b;  ///< W_gate u and W_up u, [T, f]
+  };
+  struct Recomputed {
+    Matrix z;  ///< silu(a) * b, [T, f]
+  };
+  struct Deferred {
+    Matrix u, z, dh, da, db;
+  };
+
+  Forward<Stored> forward(const Params& p, const Matrix& u, const Context& context) const;
+  Recomputed recompute(const Params& p, const Stored& stored, const Matrix& u, const Context& context) const;
+  Backward<Deferred> backward_input(const Params& p, Stored&& stored, Matrix&& u, Matrix&& dh,
+                                    const Context& context) const;
+  void backward_weight(Deferred&& deferred, Params& grads, const Context& context) const;
+};
+static_assert(Component<SwigluFfn>);
+
+struct SwigluGradient {
+  Matrix da, db;
+};
+
+/// Through z = silu(a) * b: da = dz b Sigmoid(a) (1 + a (1 - Sigmoid(a))), db = dz silu(a). Takes the place of a and b.
+SwigluGradient swiglu_backward(SwigluFfn::Stored&& stored, const Matrix& dz);
+
+}  // namespace dsv3
