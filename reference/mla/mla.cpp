@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "reference/mla/mla.hpp"
+
+#include "reference/core/require.hpp"
+#include "reference/linear/linear.hpp"
+
+namespace dsv3 {
+
+static_assert(Component<Mla>);
+
+void validate(const MlaConfig& config) {
+  const auto at_least = [](const char* name, Index value, Index least) {
+    require(value >= least, "MlaConfig", name, " is ", value, "; it must be at least ", least);
+  };
+  at_least("d", config.d, 1);
+  at_least("n_h", config.n_h, 1);
+  at_least("d_h", config.d_h, 1);
+  at_least("d_v", config.d_v, 1);
+  at_least("d_c", config.d_c, 1);
+  at_least("d_c_prime", config.d_c_prime, 0);
+  require(config.eps > 0, "MlaConfig", "eps is ", config.eps, "; it must be positive");
+  validate(config.rope);
+}
+
+Mla::Mla(const MlaConfig& config)
+    : config_((validate(config), config)), scale_(static_cast<real>(softmax_scale(config.d_h, config.rope))) {}
+
+void Mla::require_fit(const Params& p, const Matrix& h) const {
+  require(h.cols() == config_.d, "Mla", "h is ", shape_text(h), "; it needs ", config_.d, " columns");
+  const MlaWeights<Shape> needed = mla_shapes(config_);
+  Params::visit(
+      "",
+      [](Role, const std::string& name, const Matrix& m, const Shape& shape) {
+        require(shape_of(m) == shape, "Mla", name, " is ", shape_text(m), "; it needs to be ", text(shape));
+      },
+      p, needed);
+}
+
+Matrix Mla::normalise(const Matrix& latent, const Matrix& g) const {
+  return RmsNorm{config_.eps}.forward({g}, latent, {}).y;
+}
+
+Matrix Mla::rotary_key(const Params& p, const Matrix& h, const RopeTable& rope, Precision precision) const {
+  Matrix k_R = fprop(p.W_KR, h, precision);  // Eq. (3)
+  rope.rotate(k_R);
+  return k_R;
+}
+
+Matrix Mla::compress_query(const Params& p, const Matrix& h, Precision precision) const {
+  return config_.d_c_prime > 0 ? fprop(p.W_DQ, h, precision) : Matrix{};  // Eq. (6)
+}
+
+Mla::Queries Mla::queries(const Params& p, const Matrix& c_Q, const Matrix& h, const RopeTable& rope,
+                          Precision precision) const {
+  Queries q;
+  if (config_.d_c_prime > 0) q.c_Q_hat = normalise(c_Q, p.g_Q);
+  const Matrix& from = config_.d_c_prime > 0 ? q.c_Q_hat : h;
+  q.q_C = fprop(p.W_UQ, from, precision);  // Eq. (7)
+  q.q_R = fprop(p.W_QR, from, precision);  // Eq. (8)
+  rope.rotate(q.q_R);
+  return q;
+}
+
+Mla::Recomputed Mla::recompute(const Params& p, const Stored& stored, const Matrix& h, const Context& context) const {
+  const RopeTable rope(config_.rope, context.sequences);
+  Recomputed r;
+  r.q = queries(p, stored.c_Q, h, rope, context.precision);
+  r.c_KV_hat = normalise(stored.c_KV, p.g_KV);
+  r.k_C = fprop(p.W_UK, r.c_KV_hat, context.precision);  // Eq. (2)
+  r.v_C = fprop(p.W_UV, r.c_KV_hat, context.precision);  // Eq. (5)
+  return r;
+}
+
+Forward<Mla::Stored> Mla::forward(const Params& p, const Matrix& h, const Context& context) const {
+  require_fit(p, h);
+  require(h.rows() == context.sequences.rows(), "Mla", "h is ", shape_text(h), " but the sequences have ",
+          context.sequences.rows(), " rows");
+  const Precision precision = context.precision;
+  Stored stored;
+  stored.c_Q = compress_query(p, h, precision);
+  stored.c_KV = fprop(p.W_DKV, h, precision);  // Eq. (1)
+  stored.k_R = rotary_key(p, h, RopeTable(config_.rope, context.sequences), precision);
+  const Recomputed r = recompute(p, stored, h, context);
+  attend_heads(r, stored, context.sequences);    // Eq. (10)
+  Matrix u = fprop(p.W_O, stored.o, precision);  // Eq. (11)
+
+  context.show("c_Q", stored.c_Q);
+  context.show("c_KV", stored.c_KV);
+  context.show("q_C", r.q.q_C);
+  context.show("q_R", r.q.q_R);
+  context.show("k_R", stored.k_R);
+  context.show("o", stored.o);
+  context.show("u", u);
+  return {std::move(u), std::move(stored)};
+}
+
+Backward<Mla::Deferred> Mla::backward_input(const Params& p, Stored&& stored, Matrix&& h, Matrix&& du,
+                                            const Context& context) const {
+  require_fit(p, h);
+  require(shape_of(du) == shape_of(h) && stored.o.rows() == h.rows() && h.rows() == context.sequences.rows(), "Mla",
+          "h is ", shape_text(h), ", du ", shape_text(du), ", o ", shape_text(stored.o), " and the sequences have ",
+          context.sequences.rows(), " rows; they must be of the same call");
+  const Precision precision = context.precision;
+  const RmsNorm norm{config_.eps};
+  Recomputed r = recompute(p, stored, h, context);
+
+  const Matrix d_o = dgrad(p.W_O, du, precision);  // u = W_O o
+  HeadGradients d = attend_heads_backward(r, stored, d_o, context.sequences);
+  const RopeTable rope(config_.rope, context.sequences);
+  rope.rotate_back(d.q_R);  // q_R = RoPE(W_QR c_Q_hat)
+  rope.rotate_back(d.k_R);  // k_R = RoPE(W_KR h)
+
+  // k_C = W_UK c_KV_hat, v_C = W_UV c_KV_hat; c_KV_hat = norm(c_KV); c_KV = W_DKV h, k_R = RoPE(W_KR h)
+  Matrix dc_KV_hat = dgrad(p.W_UK, d.k_C, precision) + dgrad(p.W_UV, d.v_C, precision);
+  auto [dc_KV, g_KV] = norm.backward_input({p.g_KV}, {}, std::move(stored.c_KV), std::move(dc_KV_hat), context);
+  Matrix dh = dgrad(p.W_DKV, dc_KV, precision) + dgrad(p.W_KR, d.k_R, precision);
+
+  // q_C = W_UQ c_Q_hat, q_R = RoPE(W_QR c_Q_hat); c_Q_hat = norm(c_Q), c_Q = W_DQ h; or c_Q_hat = h
+  Matrix dc_Q_hat = dgrad(p.W_UQ, d.q_C, precision) + dgrad(p.W_QR, d.q_R, precision);
+  Backward<RmsNorm::Deferred> query;
+  if (config_.d_c_prime > 0) {
+    query = norm.backward_input({p.g_Q}, {}, std::move(stored.c_Q), std::move(dc_Q_hat), context);
+    dh += dgrad(p.W_DQ, query.dx, precision);
+  } else {
+    dh += dc_Q_hat;
+  }
+  return {std::move(dh),
+          {.h = std::move(h),
+           .dc_Q = std::move(query.dx),
+           .dc_KV = std::move(dc_KV),
+           .c_Q_hat = std::move(r.q.c_Q_hat),
+           .c_KV_hat = std::move(r.c_KV_hat),
+           .d = std::move(d),
+           .o = std::move(stored.o),
+           .du = std::move(du),
+           .g_Q = std::move(query.deferred),
+           .g_KV = std::move(g_KV)}};
+}
+
+void Mla::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {
+  const auto& [h, dc_Q, dc_KV, c_Q_hat, c_KV_hat, d, o, du, g_Q, g_KV] = deferred;
+  const bool compressed = config_.d_c_prime > 0;
+  const auto add = [&](Matrix& dW, const Matrix& dy, const Matrix& x) { wgrad(dW, dy, x, context.precision); };
+  const auto add_gain = [&](Matrix& dg, RmsNorm::Deferred&& gain) {
+    RmsNorm::Params sum{std::move(dg)};
+    RmsNorm{config_.eps}.backward_weight(std::move(gain), sum, context);
+    dg = std::move(sum.g);
+  };
+  add(grads.W_DKV, dc_KV, h);                        // Eq. (1)
+  add(grads.W_UK, d.k_C, c_KV_hat);                  // Eq. (2)
+  add(grads.W_KR, d.k_R, h);                         // Eq. (3)
+  add(grads.W_UV, d.v_C, c_KV_hat);                  // Eq. (5)
+  add(grads.W_UQ, d.q_C, compressed ? c_Q_hat : h);  // Eq. (7)
+  add(grads.W_QR, d.q_R, compressed ? c_Q_hat : h);  // Eq. (8)
+  add(grads.W_O, du, o);                             // Eq. (11)
+  add_gain(grads.g_KV, std::move(deferred.g_KV));
+  if (!compressed) return;
+  add(grads.W_DQ, dc_Q, h);  // Eq. (6)
+  add_gain(grads.g_Q, std::move(deferred.g_Q));
+}
+
+}  // namespace dsv3
