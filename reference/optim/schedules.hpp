@@ -28,7 +28,7 @@ struct LearningRateSchedule {
   Index constant_until = 0;  ///< tokens
   Index cosine_tokens = 0;   ///< tokens; 0: straight to the tails
   double cosine_end = 0;
-  std::vector<Tail> tails;
+  std::vector<Tail> tails = {};
   friend bool operator==(const LearningRateSchedule&, const LearningRateSchedule&) = default;
 };
 
