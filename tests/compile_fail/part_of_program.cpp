@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// A second file of the same program; with PART_IS_DOUBLE it was compiled for the other library.
+#ifdef PART_IS_DOUBLE
+#define DSV3_REAL_IS_DOUBLE
+#endif
+#include "reference/core/random.hpp"
+
+std::uint64_t part() { return dsv3::Random(2).bits(); }
