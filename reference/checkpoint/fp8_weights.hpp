@@ -18,15 +18,17 @@ struct BlockSize {
 /// scale of another shape or type, a scale that is not finite, or an E4M3 NaN code.
 Matrix dequantise(const TensorView& q, const TensorView& scale, const BlockSize& block);
 
-/// The scale of an E4M3 weight "X": "X_scale_inv" or, with the same meaning, "X_scale". Null if there is none; throws
-/// std::runtime_error if there are both.
-const TensorView* find_scale(const Checkpoint& checkpoint, const std::string& weight_name);
+/// What is wrong with the scale of the E4M3 weight `weight_name`, as far as headers say: none, two, of another shape or
+/// type, or no `block` (of the config). Empty if nothing is. The scale of "X" is called "X_scale_inv" or, with the same
+/// meaning, "X_scale".
+std::string scale_problem(const Checkpoint& checkpoint, const std::string& weight_name,
+                          const std::optional<BlockSize>& block);
 
 /// The weight whose scale a tensor of this name would be; empty if it is no scale's name.
 std::string weight_of_scale(const std::string& name);
 
-/// A weight in any of the stored types. Throws std::runtime_error if an E4M3 weight has no scale or `block` (of the
-/// config) is missing.
+/// A weight in any of the stored types. Throws std::runtime_error about its scale as above, and as to_matrix and
+/// dequantise do.
 Matrix read_weight(const Checkpoint& checkpoint, const std::string& name, const std::optional<BlockSize>& block);
 
 }  // namespace dsv3
