@@ -84,7 +84,7 @@ Forward<Mla::Stored> Mla::forward(const Params& p, const Matrix& h, const Contex
   attend_heads(r, stored, context.sequences);    // Eq. (10)
   Matrix u = fprop(p.W_O, stored.o, precision);  // Eq. (11)
 
-  context.show("c_Q", stored.c_Q);
+  if (config_.d_c_prime > 0) context.show("c_Q", stored.c_Q);
   context.show("c_KV", stored.c_KV);
   context.show("q_C", r.q.q_C);
   context.show("q_R", r.q.q_R);

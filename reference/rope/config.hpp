@@ -23,7 +23,7 @@ struct RopeConfig {
   Index width = 64;  ///< d_h^R, even
   double theta = 10000;
   Index max_length = 4096;  ///< YaRN applies iff it is present and max_length > original_length, whatever the prompt
-  std::optional<YarnConfig> yarn;
+  std::optional<YarnConfig> yarn = std::nullopt;  ///< none: plain RoPE
   friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
 

@@ -29,26 +29,32 @@ void for_each_channel(Index channels, Index width, RopeLayout from, RopeLayout t
     }
 }
 
+void require_positions(const RopeConfig& config, const Sequences& rows) {
+  require(rows.begin.size() == rows.first_position.size() + 1 && rows.begin.front() == 0, "RopeTable", "the batch has ",
+          rows.count(), " first positions and ", rows.begin.size(),
+          " row limits; it needs one limit more than positions, the first of them 0");
+  for (Index s = 0; s < rows.count(); ++s) {
+    const Index first = rows.first_position[s], length = rows.length(s);
+    require(length >= 0 && first >= 0 && first <= config.max_length - length, "RopeTable", "sequence ", s, " has ",
+            length, " tokens from position ", first, "; positions must be 0 .. ", config.max_length - 1);
+  }
+}
+
 }  // namespace
 
 RopeTable::RopeTable(const RopeConfig& config, const Sequences& rows) : width_(config.width) {
   const std::vector<double> f = rope_frequencies(config);
-  require(rows.begin.size() == rows.first_position.size() + 1, "RopeTable", "the batch has ", rows.count(),
-          " first positions and ", rows.begin.size(), " row limits; it needs one limit more than positions");
+  const double factor = cos_sin_factor(config);
+  require_positions(config, rows);
   cos_.resize(rows.rows(), width_ / 2);
   sin_.resize(rows.rows(), width_ / 2);
-  const double factor = cos_sin_factor(config);
-  for (Index s = 0; s < rows.count(); ++s) {
-    const Index first = rows.first_position[s], length = rows.length(s);
-    require(first >= 0 && length >= 0 && first <= config.max_length - length, "RopeTable", "sequence ", s, " has ",
-            length, " tokens from position ", first, "; positions must be 0 .. ", config.max_length - 1);
-    for (Index t = 0; t < length; ++t)
+  for (Index s = 0; s < rows.count(); ++s)
+    for (Index t = 0; t < rows.length(s); ++t)
       for (Index i = 0; i < width_ / 2; ++i) {
-        const double angle = static_cast<double>(first + t) * f[i];
+        const double angle = static_cast<double>(rows.first_position[s] + t) * f[i];
         cos_(rows.begin[s] + t, i) = static_cast<real>(std::cos(angle) * factor);
         sin_(rows.begin[s] + t, i) = static_cast<real>(std::sin(angle) * factor);
       }
-  }
 }
 
 void RopeTable::rotate(View x, RopeLayout layout) const { turn(x, layout, 1); }
