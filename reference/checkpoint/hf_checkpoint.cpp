@@ -99,6 +99,15 @@ Problems checkpoint_problems(const Checkpoint& checkpoint, const LoadOptions& op
   return problems;
 }
 
+void require_no_problems(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Shape>& tensors) {
+  const Problems problems = checkpoint_problems(checkpoint, options, tensors);
+  if (!problems.empty()) throw_problems(checkpoint, problems);
+}
+
+void read_tensors(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Matrix>& tensors) {
+  for (const HfTensor<Matrix>& t : tensors) load_tensor(checkpoint, options, t);
+}
+
 void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Matrix>& tensors) {
   std::vector<std::pair<Shape, Shape>> shapes(tensors.size());
   HfTensors<Shape> as_shapes;
@@ -108,8 +117,8 @@ void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, cons
     as_shapes.push_back({t.name, &shapes[i].first, t.second != nullptr ? &shapes[i].second : nullptr, t.heads,
                          t.rope_width, t.is_vector, t.is_fp32, t.original});
   }
-  Problems problems = checkpoint_problems(checkpoint, options, as_shapes);
-  if (!problems.empty()) throw_problems(checkpoint, problems);
+  require_no_problems(checkpoint, options, as_shapes);
+  Problems problems;
   for (const HfTensor<Matrix>& t : tensors) try {
       if (t.original.empty() || checkpoint.tensors.contains(t.name)) load_tensor(checkpoint, options, t);
     } catch (const std::runtime_error& error) {

@@ -13,6 +13,13 @@ namespace dsv3 {
 std::vector<std::string> checkpoint_problems(const Checkpoint& checkpoint, const LoadOptions& options,
                                              const HfTensors<Shape>& tensors);
 
+/// Throws ONE std::runtime_error that lists up to 20 of those problems, if there are any.
+void require_no_problems(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Shape>& tensors);
+
+/// Fills the matrices of some tensors, which have passed that check. Throws std::runtime_error naming the tensor for
+/// values that are not finite and scales that do not fit.
+void read_tensors(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Matrix>& tensors);
+
 /// Fills a model whose matrices have their shapes (hf_tensors(config, weights)).
 /// Numerics: FP8 as `dequantise` says, other types exactly. Copies of the embedding and the head that a checkpoint may
 /// hold beside each MTP module must equal the main ones, value for value.

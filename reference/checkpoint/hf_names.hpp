@@ -3,17 +3,17 @@
 /// The one map between a model's weights and Hugging Face's tensor names; loading, saving and checking follow it.
 ///
 ///     model.embed_tokens.weight                  embedding [V, d]
-///     model.layers.i.input_layernorm.weight      g_attention
+///     model.layers.i.input_layernorm.weight      norm_attention
 ///     model.layers.i.self_attn.                  W_DQ q_a_proj, g_Q q_a_layernorm, W_DKV+W_KR kv_a_proj_with_mqa,
 ///                                                g_KV kv_a_layernorm, W_UK+W_UV kv_b_proj, W_O o_proj,
 ///                                                W_UQ+W_QR q_b_proj (q_proj if d_c' = 0); see hf_layout.hpp
-///     model.layers.i.post_attention_layernorm    g_ffn
+///     model.layers.i.post_attention_layernorm    norm_ffn
 ///     model.layers.i.mlp.                        gate_proj, up_proj, down_proj: of a dense layer here, else under
 ///                                                shared_experts. and experts.j.; gate.weight: e (row i is e_i),
 ///                                                gate.e_score_correction_bias: b
-///     model.norm.weight, lm_head.weight          g, head
-///     model.layers.(L+k).                        MTP module k+1: enorm g_embedding, hnorm g_hidden, eh_proj M,
-///                                                shared_head.norm g_out, a block as above, and copies of the embedding
+///     model.norm.weight, lm_head.weight          norm_final, head
+///     model.layers.(L+k).                        MTP module k+1: enorm norm_embedding, hnorm norm_hidden,
+///                                                eh_proj M, shared_head.norm norm_out, a block as above, copies of the embedding
 ///                                                (embed_tokens) and the head (shared_head.head)
 #pragma once
 #include <string>
@@ -23,6 +23,12 @@
 #include "reference/model/config.hpp"
 
 namespace dsv3 {
+
+inline constexpr const char *hf_embedding = "model.embed_tokens.weight", *hf_final_norm = "model.norm.weight",
+                            *hf_head = "lm_head.weight";
+
+/// What the names of a layer's tensors begin with; MTP module k is layer L+k-1.
+inline std::string hf_layer(Index layer) { return "model.layers." + std::to_string(layer) + "."; }
 
 /// One tensor of the checkpoint and where its rows are in the model. Tensor is Matrix, const Matrix or Shape.
 template <class Tensor>
@@ -80,21 +86,19 @@ class HfNames {
 
   template <class Block>
   void block(const std::string& at, const MlaConfig& mla, const MoeConfig& moe, Block& w) {
-    vector(at + "input_layernorm.weight", w.g_attention);
+    vector(at + "input_layernorm.weight", w.norm_attention.g);
     attention(at + "self_attn.", mla, w.mla);
-    vector(at + "post_attention_layernorm.weight", w.g_ffn);
+    vector(at + "post_attention_layernorm.weight", w.norm_ffn.g);
     ffn(at + "mlp.", moe, w.ffn);
   }
 
   template <class Mtp>
-  void mtp(const std::string& at, const ModelConfig& c, Mtp& w, Tensor& embedding, Tensor& head) {
-    vector(at + "enorm.weight", w.g_embedding);
-    vector(at + "hnorm.weight", w.g_hidden);
+  void mtp(const std::string& at, const ModelConfig& c, Mtp& w) {
+    vector(at + "enorm.weight", w.norm_embedding.g);
+    vector(at + "hnorm.weight", w.norm_hidden.g);
     matrix(at + "eh_proj.weight", w.M);
     block(at, c.mla, c.moe, w.block);
-    vector(at + "shared_head.norm.weight", w.g_out);
-    copy(at + "embed_tokens.weight", embedding, "model.embed_tokens.weight");
-    copy(at + "shared_head.head.weight", head, "lm_head.weight");
+    vector(at + "shared_head.norm.weight", w.norm_out.g);
   }
 
   void matrix(std::string name, Tensor& w) { all.push_back({std::move(name), &w}); }
@@ -109,16 +113,19 @@ class HfNames {
 template <class Weights>
 auto hf_tensors(const ModelConfig& c, Weights& w) {
   HfNames<std::remove_reference_t<decltype((w.embedding))>> names;
-  const auto layer = [](Index i) { return "model.layers." + std::to_string(i) + "."; };
-  names.matrix("model.embed_tokens.weight", w.embedding);
+  names.matrix(hf_embedding, w.embedding);
   for (Index i = 0; i < std::ssize(w.blocks); ++i) {
     const bool dense = i < c.num_dense_layers;
-    names.block(layer(i), c.mla, dense ? MoeConfig{} : c.moe, w.blocks[static_cast<std::size_t>(i)]);
+    names.block(hf_layer(i), c.mla, dense ? MoeConfig{} : c.moe, w.blocks[static_cast<std::size_t>(i)]);
   }
-  names.vector("model.norm.weight", w.g);
-  names.matrix("lm_head.weight", w.head);
-  for (Index k = 0; k < std::ssize(w.mtp); ++k)
-    names.mtp(layer(c.L + k), c, w.mtp[static_cast<std::size_t>(k)], w.embedding, w.head);
+  names.vector(hf_final_norm, w.norm_final.g);
+  names.matrix(hf_head, w.head);
+  for (Index k = 0; k < std::ssize(w.mtp); ++k) {
+    const std::string at = hf_layer(c.L + k);
+    names.mtp(at, c, w.mtp[static_cast<std::size_t>(k)]);
+    names.copy(at + "embed_tokens.weight", w.embedding, hf_embedding);
+    names.copy(at + "shared_head.head.weight", w.head, hf_head);
+  }
   return names.all;
 }
 

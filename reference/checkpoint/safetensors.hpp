@@ -47,6 +47,9 @@ Safetensors open_safetensors(const std::filesystem::path& path);
 /// Rows and columns as a Matrix holds them: [] is [1, 1], [n] is [1, n]. Throws for three dimensions or more.
 Shape matrix_shape(const TensorView& view);
 
+/// Rows first .. first+count-1 of a two-dimensional tensor. Throws std::invalid_argument where it has no such rows.
+TensorView rows_of(const TensorView& view, Index first, Index count);
+
 /// F32, BF16, F16 or F64 as `real` (see values_from_bytes). Throws std::runtime_error for other types.
 Matrix to_matrix(const TensorView& view);
 

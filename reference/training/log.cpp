@@ -35,9 +35,13 @@ std::string log_line(const StepReport& r, const StepExtras& extras) {
 namespace {
 
 LogEntry entry_of(const nlohmann::json& line) {
-  LogEntry e{.step = line.at("step"), .tokens = line.at("tokens"), .loss = line.at("loss"), .max_vio = line.at("max_vio")};
-  e.mtp_loss = line.at("mtp_loss").get<std::vector<double>>();
-  e.load = line.at("load").get<std::vector<std::vector<Index>>>();
+  LogEntry e;
+  line.at("step").get_to(e.step);
+  line.at("tokens").get_to(e.tokens);
+  line.at("loss").get_to(e.loss);
+  line.at("max_vio").get_to(e.max_vio);
+  line.at("mtp_loss").get_to(e.mtp_loss);
+  line.at("load").get_to(e.load);
   if (line.contains("held_out_loss")) e.held_out_loss = line.at("held_out_loss").get<double>();
   return e;
 }
