@@ -27,16 +27,16 @@ double sum_of_scores(const Matrix& s, Index t) {
   return sum + denominator_guard;
 }
 
-/// counts_i += 1 for the experts that Eq. (18) counts for token t.
-void count(const GateConfig& config, const Routing& routing, BalanceCount counted, Index t,
-           std::vector<Index>& counts) {
+/// counts_i += 1 for the experts that Eq. (18) counts for token t; `best` is space of size K_r.
+void count(const Routing& routing, BalanceCount counted, Index t, TopK& best, std::vector<Index>& counts) {
+  const Index K_r = routing.experts.cols();
   if (counted == BalanceCount::routed) {
-    for (Index k = 0; k < config.K_r; ++k) ++counts[routing.experts(t, k)];
+    for (Index k = 0; k < K_r; ++k) ++counts[routing.experts(t, k)];
     return;
   }
-  TopK best(config.K_r);
-  for (Index i = 0; i < config.N_r; ++i) best.offer(routing.s(t, i), i);
-  for (Index k = 0; k < config.K_r; ++k) ++counts[best[k]];
+  best.clear();
+  for (Index i = 0; i < routing.s.cols(); ++i) best.offer(routing.s(t, i), i);
+  for (Index k = 0; k < K_r; ++k) ++counts[best[k]];
 }
 
 }  // namespace
@@ -77,10 +77,11 @@ Balance balance_loss(const GateConfig& config, const Routing& routing, const Seq
   parallel_for(parts.count(), [&](Index part) {
     const Index T = parts.length(part);
     if (T == 0) return;
+    TopK best(config.K_r);
     std::vector<Index> counts(N_r, 0);
     std::vector<double> P(N_r, 0);
     for (Index t = parts.begin[part]; t < parts.begin[part + 1]; ++t) {
-      count(config, routing, counted, t, counts);
+      count(routing, counted, t, best, counts);
       const double sum = sum_of_scores(routing.s, t);
       for (Index i = 0; i < N_r; ++i) P[i] += double{routing.s(t, i)} / sum;
     }

@@ -204,6 +204,14 @@ TEST_CASE("gate: V2 takes softmax scores, does not normalise and scales") {
   for (Index t = 0; t < 50; ++t) CHECK(r.g(t, 0) == r.s(t, r.experts(t, 0)) * 16);
 }
 
+TEST_CASE("gate: softmax of logits far beyond the range of exp") {
+  const Matrix logits =
+      Matrix::Constant(1, 16, -1000).array() + matrix({{1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 2000}}).array();
+  const Routing r = route_logits(v2_gate(), logits, {});
+  CHECK(r.s(0, 15) == 1);
+  CHECK(r.s.maxCoeff<Eigen::PropagateNaN>() == 1);
+}
+
 TEST_CASE("gate: normalised weights sum to the scaling factor, not to 1 and not over all experts") {
   const Routing r = route_logits(v3_gate(), probe(50, 16, 3), Matrix::Zero(1, 16));
   CHECK(outside(r.g.rowwise().sum(), Matrix::Constant(50, 1, 2.5), 1e-6) == "");
