@@ -48,13 +48,14 @@ RopeTable::RopeTable(const RopeConfig& config, const Sequences& rows) : width_(c
   require_positions(config, rows);
   cos_.resize(rows.rows(), width_ / 2);
   sin_.resize(rows.rows(), width_ / 2);
-  for (Index s = 0; s < rows.count(); ++s)
+  parallel_for(rows.count(), [&](Index s) {
     for (Index t = 0; t < rows.length(s); ++t)
       for (Index i = 0; i < width_ / 2; ++i) {
         const double angle = static_cast<double>(rows.first_position[s] + t) * f[i];
         cos_(rows.begin[s] + t, i) = static_cast<real>(std::cos(angle) * factor);
         sin_(rows.begin[s] + t, i) = static_cast<real>(std::sin(angle) * factor);
       }
+  });
 }
 
 void RopeTable::rotate(View x, RopeLayout layout) const { turn(x, layout, 1); }
