@@ -98,8 +98,8 @@ void read_rope_object(const nlohmann::json& object, const std::string& where, Ro
   }
   const bool old_name = f.has("type"), new_name = f.has("rope_type");
   const std::string key = new_name ? "rope_type" : "type", kind = f.text(key);
-  if (old_name && new_name) f.check(f.text("type") == kind, "type", "the same as rope_type is needed");
   f.check(kind == "yarn" || kind == "default", key, R"("yarn" or "default" is needed)");
+  if (old_name && new_name) f.check(f.text("type") == kind, "type", "the same as rope_type is needed");
   if (kind == "yarn") {
     rope.yarn = read_yarn(f);
     f.check(rope.max_length > rope.yarn->original_length, "original_max_position_embeddings",
