@@ -127,14 +127,18 @@ void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, cons
   if (!problems.empty()) throw_problems(checkpoint, problems);
 }
 
-void save_checkpoint(const std::filesystem::path& folder, const ModelConfig& config,
-                     const HfTensors<const Matrix>& tensors, Dtype stored) {
-  const std::string config_text = hf_config_text(config, stored);
+void write_model(const std::filesystem::path& folder, const ModelConfig& config,
+                 const HfTensors<const Matrix>& tensors, Dtype stored) {
   std::vector<TensorToWrite> all;
   for (const auto& t : tensors) all.push_back(tensor_to_write(t, stored));
+  write_file(folder / "config.json", hf_config_text(config, stored));
+  write_safetensors(folder / "model.safetensors", all, {{"format", "pt"}});
+}
+
+void save_checkpoint(const std::filesystem::path& folder, const ModelConfig& config,
+                     const HfTensors<const Matrix>& tensors, Dtype stored) {
   AtomicDirectory directory(folder);
-  write_file(directory.folder() / "config.json", config_text);
-  write_safetensors(directory.folder() / "model.safetensors", all, {{"format", "pt"}});
+  write_model(directory.folder(), config, tensors, stored);
   directory.commit();
 }
 

@@ -27,9 +27,13 @@ void read_tensors(const Checkpoint& checkpoint, const LoadOptions& options, cons
 /// finite, scales and copies that do not fit); the model is complete or must not be used.
 void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Matrix>& tensors);
 
-/// Writes config.json and model.safetensors to a new folder (or replaces an old one), complete or not at all.
+/// Writes config.json and model.safetensors into a folder that is there.
 /// `stored` is BF16, F32 or F64; b_i is stored in F32 at least, since its updates of 0.001 vanish in BF16.
 /// The copies beside the MTP modules are written too, as in the released weights.
+void write_model(const std::filesystem::path& folder, const ModelConfig& config,
+                 const HfTensors<const Matrix>& tensors, Dtype stored);
+
+/// The same to a new folder (or in place of an old one), complete or not at all.
 void save_checkpoint(const std::filesystem::path& folder, const ModelConfig& config,
                      const HfTensors<const Matrix>& tensors, Dtype stored);
 

@@ -5,10 +5,9 @@
 #include <span>
 
 #include "reference/core/matrix.hpp"
+#include "reference/data/token.hpp"
 
 namespace dsv3 {
-
-using Token = std::int32_t;
 
 /// y_i = embedding[t_i], [T, d]. Throws std::invalid_argument for a token outside 0 .. V-1.
 Matrix embed(const Matrix& embedding, std::span<const Token> tokens);

@@ -164,6 +164,14 @@ Matrix values_of(const Moment& moment, const Shape& shape) {
   return out;
 }
 
+Moment moment_of(const Matrix& values, MomentFormat format) {
+  if (format == MomentFormat::fp32) return std::vector<real>(values.data(), values.data() + values.size());
+  std::vector<std::uint16_t> codes(values.size());
+  std::transform(values.data(), values.data() + values.size(), codes.begin(),
+                 [](real value) { return bf16_from_float(static_cast<float>(value)); });
+  return codes;
+}
+
 std::size_t bytes(const AdamWState& state) {
   std::size_t total = 0;
   for (const TensorMoments& tensor : state.tensors)

@@ -69,6 +69,9 @@ void adamw_step(AdamWState& state, const std::vector<NamedTensor>& weights, cons
 /// The moment as a Matrix of its tensor's shape, BF16 widened exactly.
 Matrix values_of(const Moment& moment, const Shape& shape);
 
+/// The inverse, rounded to nearest even for BF16.
+Moment moment_of(const Matrix& values, MomentFormat format);
+
 /// What the moments occupy: 8 bytes a parameter in FP32, 4 in BF16.
 std::size_t bytes(const AdamWState& state);
 

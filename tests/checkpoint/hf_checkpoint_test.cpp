@@ -8,7 +8,7 @@
 #include "reference/checkpoint/safetensors_writer.hpp"
 #include "reference/formats/bf16.hpp"
 #include "tests/checkpoint/scratch.hpp"
-#include "tests/checkpoint/stand_in.hpp"
+#include "tests/checkpoint/small_model.hpp"
 
 using namespace dsv3;
 using namespace dsv3::test;
@@ -19,7 +19,7 @@ using Stored = std::map<std::string, Matrix>;
 /// What a checkpoint of the small random model holds, by Hugging Face's names.
 Stored stored_tensors(const ModelConfig& config) {
   const Scratch scratch;
-  const ModelStandIn<Matrix> model = random_stand_in(config);
+  const ModelWeights<Matrix> model = random_model(config);
   save_checkpoint(scratch / "c", config, hf_tensors(config, model), Dtype::f32);
   const Checkpoint checkpoint = open_checkpoint(scratch / "c");
   Stored all;
@@ -28,7 +28,7 @@ Stored stored_tensors(const ModelConfig& config) {
 }
 
 /// Writes these tensors (vectors as [n]) plus `extra` and loads them into a model of zeros.
-std::string load(const ModelConfig& config, const Stored& stored, ModelStandIn<Matrix>& model,
+std::string load(const ModelConfig& config, const Stored& stored, ModelWeights<Matrix>& model,
                  const LoadOptions& options = {}, const std::vector<TensorToWrite>& extra = {}) {
   const Scratch scratch;
   std::vector<TensorToWrite> all = extra;
@@ -37,13 +37,13 @@ std::string load(const ModelConfig& config, const Stored& stored, ModelStandIn<M
     all.push_back(is_vector ? matrix_tensor(key, Dtype::f32, m, {m.size()}) : matrix_tensor(key, Dtype::f32, m));
   }
   write_safetensors(scratch / "model.safetensors", all);
-  model = zero_stand_in(config);
+  model = zeros(shapes(config));
   const Checkpoint checkpoint = open_checkpoint(scratch.folder());
   return thrown([&] { load_weights(checkpoint, options, hf_tensors(config, model)); });
 }
 
 /// The first tensor in which two models differ.
-std::string first_difference(const ModelConfig& config, ModelStandIn<Matrix>& a, ModelStandIn<Matrix>& b) {
+std::string first_difference(const ModelConfig& config, ModelWeights<Matrix>& a, ModelWeights<Matrix>& b) {
   const auto in_a = hf_tensors(config, a), in_b = hf_tensors(config, b);
   REQUIRE(in_a.size() == in_b.size());
   for (std::size_t i = 0; i < in_a.size(); ++i) {
@@ -58,9 +58,9 @@ TEST_CASE("hf_checkpoint: F32 comes back bit for bit, with and without compresse
   for (const bool compressed : {true, false}) {
     const Scratch scratch;
     const ModelConfig config = small_config(compressed);
-    const ModelStandIn<Matrix> saved = random_stand_in(config);
+    const ModelWeights<Matrix> saved = random_model(config);
     save_checkpoint(scratch / "c", config, hf_tensors(config, saved), Dtype::f32);
-    ModelStandIn<Matrix> loaded = zero_stand_in(config), expected = saved;
+    ModelWeights<Matrix> loaded = zeros(shapes(config)), expected = saved;
     const HfConfig read = read_hf_config(scratch / "c");
     CHECK(read.model == config);
     load_weights(open_checkpoint(scratch / "c"), read.load, hf_tensors(config, loaded));
@@ -72,9 +72,9 @@ TEST_CASE("hf_checkpoint: F32 comes back bit for bit, with and without compresse
 TEST_CASE("hf_checkpoint: BF16 rounds every weight but b_i, which stays in F32") {
   const Scratch scratch;
   const ModelConfig config = small_config();
-  const ModelStandIn<Matrix> saved = random_stand_in(config);
+  const ModelWeights<Matrix> saved = random_model(config);
   save_checkpoint(scratch / "c", config, hf_tensors(config, saved), Dtype::bf16);
-  ModelStandIn<Matrix> loaded = zero_stand_in(config);
+  ModelWeights<Matrix> loaded = zeros(shapes(config));
   load_weights(open_checkpoint(scratch / "c"), {}, hf_tensors(config, loaded));
   CHECK(different(loaded.blocks[1].ffn.b, saved.blocks[1].ffn.b) == "");
   CHECK(different(loaded.blocks[1].ffn.e, round_to_bf16(saved.blocks[1].ffn.e)) == "");
@@ -85,17 +85,17 @@ TEST_CASE("hf_checkpoint: BF16 rounds every weight but b_i, which stays in F32")
 TEST_CASE("hf_checkpoint: the names are those of the released weights") {
   const ModelConfig config = small_config();
   const Stored stored = stored_tensors(config);
-  const ModelStandIn<Matrix> model = random_stand_in(config);
+  const ModelWeights<Matrix> model = random_model(config);
   const auto is = [&](const char* key, const Matrix& m) {
     CAPTURE(key);
     REQUIRE(stored.contains(key));
     CHECK(different(stored.at(key), m) == "");
   };
   is("model.embed_tokens.weight", model.embedding);
-  is("model.norm.weight", model.g);
+  is("model.norm.weight", model.norm_final.g);
   is("lm_head.weight", model.head);
   const auto& dense = model.blocks[0];
-  is("model.layers.0.input_layernorm.weight", dense.g_attention);
+  is("model.layers.0.input_layernorm.weight", dense.norm_attention.g);
   is("model.layers.0.self_attn.q_a_proj.weight", dense.mla.W_DQ);
   is("model.layers.0.self_attn.q_a_layernorm.weight", dense.mla.g_Q);
   is("model.layers.0.self_attn.q_b_proj.weight", join_heads(dense.mla.W_UQ, dense.mla.W_QR, 2));
@@ -103,7 +103,7 @@ TEST_CASE("hf_checkpoint: the names are those of the released weights") {
   is("model.layers.0.self_attn.kv_a_layernorm.weight", dense.mla.g_KV);
   is("model.layers.0.self_attn.kv_b_proj.weight", join_heads(dense.mla.W_UK, dense.mla.W_UV, 2));
   is("model.layers.0.self_attn.o_proj.weight", dense.mla.W_O);
-  is("model.layers.0.post_attention_layernorm.weight", dense.g_ffn);
+  is("model.layers.0.post_attention_layernorm.weight", dense.norm_ffn.g);
   is("model.layers.0.mlp.gate_proj.weight", dense.ffn.shared.W_gate);
   is("model.layers.0.mlp.up_proj.weight", dense.ffn.shared.W_up);
   is("model.layers.0.mlp.down_proj.weight", dense.ffn.shared.W_down);
@@ -113,10 +113,10 @@ TEST_CASE("hf_checkpoint: the names are those of the released weights") {
   is("model.layers.1.mlp.shared_experts.up_proj.weight", moe.shared.W_up);
   is("model.layers.1.mlp.experts.15.down_proj.weight", moe.experts[15].W_down);
   const auto& mtp = model.mtp[0];
-  is("model.layers.2.enorm.weight", mtp.g_embedding);
-  is("model.layers.2.hnorm.weight", mtp.g_hidden);
+  is("model.layers.2.enorm.weight", mtp.norm_embedding.g);
+  is("model.layers.2.hnorm.weight", mtp.norm_hidden.g);
   is("model.layers.2.eh_proj.weight", mtp.M);
-  is("model.layers.2.shared_head.norm.weight", mtp.g_out);
+  is("model.layers.2.shared_head.norm.weight", mtp.norm_out.g);
   is("model.layers.2.mlp.experts.0.gate_proj.weight", mtp.block.ffn.experts[0].W_gate);
   is("model.layers.2.embed_tokens.weight", model.embedding);
   is("model.layers.2.shared_head.head.weight", model.head);
@@ -128,7 +128,7 @@ TEST_CASE("hf_checkpoint: the names are those of the released weights") {
 TEST_CASE("hf_checkpoint: vectors are stored with one dimension") {
   const Scratch scratch;
   const ModelConfig config = small_config();
-  const ModelStandIn<Matrix> saved = random_stand_in(config);
+  const ModelWeights<Matrix> saved = random_model(config);
   save_checkpoint(scratch / "c", config, hf_tensors(config, saved), Dtype::f32);
   const Checkpoint checkpoint = open_checkpoint(scratch / "c");
   CHECK(tensor(checkpoint, "model.norm.weight").shape == std::vector<Index>{10});
@@ -139,7 +139,7 @@ TEST_CASE("hf_checkpoint: vectors are stored with one dimension") {
 TEST_CASE("hf_checkpoint: every missing, unmapped and misshapen tensor is named in one message") {
   const ModelConfig config = small_config();
   Stored stored = stored_tensors(config);
-  ModelStandIn<Matrix> model;
+  ModelWeights<Matrix> model;
   CHECK(load(config, stored, model) == "nothing thrown");
   stored.erase("model.layers.1.mlp.experts.3.up_proj.weight");
   stored.erase("lm_head.weight");
@@ -157,7 +157,7 @@ TEST_CASE("hf_checkpoint: every missing, unmapped and misshapen tensor is named 
 
 TEST_CASE("hf_checkpoint: of more than 20 problems 20 are listed and the rest is counted") {
   const ModelConfig config = small_config();
-  ModelStandIn<Matrix> model;
+  ModelWeights<Matrix> model;
   const std::string said = load(config, {{"lm_head.weight", Matrix::Ones(11, 10)}}, model);
   CHECK(contains(said, ": 142 problems:"));  // all 145 but the head and the two copies, which may be missing
   CHECK(std::count(said.begin(), said.end(), '\n') == 21);
@@ -167,7 +167,7 @@ TEST_CASE("hf_checkpoint: of more than 20 problems 20 are listed and the rest is
 TEST_CASE("hf_checkpoint: MTP's copies of the embedding and the head may be missing but must not differ") {
   const ModelConfig config = small_config();
   Stored stored = stored_tensors(config);
-  ModelStandIn<Matrix> model;
+  ModelWeights<Matrix> model;
   for (const char* copy : {"model.layers.2.embed_tokens.weight", "model.layers.2.shared_head.head.weight"}) {
     Stored other = stored;
     other[copy](10, 9) += real(0.5);
@@ -182,7 +182,7 @@ TEST_CASE("hf_checkpoint: values that are not finite are refused with name and p
   Stored stored = stored_tensors(config);
   stored["model.layers.1.mlp.gate.e_score_correction_bias"](0, 7) = NAN;
   stored["lm_head.weight"](2, 3) = INFINITY;
-  ModelStandIn<Matrix> model;
+  ModelWeights<Matrix> model;
   const std::string said = load(config, stored, model);
   CHECK(contains(said, "e_score_correction_bias\": is nan at (0, 7)"));
   CHECK(contains(said, "\"lm_head.weight\": is inf at (2, 3)"));
@@ -192,16 +192,16 @@ TEST_CASE("hf_checkpoint: a config without b_i does not silently drop a stored b
   ModelConfig config = small_config();
   const Stored stored = stored_tensors(config);
   config.moe.gate.has_bias = false;
-  ModelStandIn<Matrix> model;
+  ModelWeights<Matrix> model;
   CHECK(contains(load(config, stored, model), "gate.e_score_correction_bias\" is not mapped"));
 }
 
 TEST_CASE("hf_checkpoint: rope_interleave false permutes the rotary rows of queries and keys, and nothing else") {
   const ModelConfig config = small_config();
   const Stored stored = stored_tensors(config);
-  ModelStandIn<Matrix> loaded, expected = random_stand_in(config);
+  ModelWeights<Matrix> loaded, expected = random_model(config);
   REQUIRE(load(config, stored, loaded, {false, {}}) == "nothing thrown");
-  const auto permute = [](MlaStandIn<Matrix>& mla) {
+  const auto permute = [](MlaWeights<Matrix>& mla) {
     mla.W_QR = interleave_rope_rows(mla.W_QR, 4);
     mla.W_KR = interleave_rope_rows(mla.W_KR, 4);
   };
@@ -223,7 +223,7 @@ TEST_CASE("hf_checkpoint: an FP8 weight is loaded through its scale; a scale wit
   const TensorToWrite weight{name, Dtype::f8_e4m3, {9, 10}, bytes(codes)};
   const TensorToWrite good = matrix_tensor(name + "_scale_inv", Dtype::f32, scale);
   const LoadOptions fp8{true, BlockSize{}};
-  ModelStandIn<Matrix> model;
+  ModelWeights<Matrix> model;
   CHECK(load(config, stored, model, fp8, {weight, good}) == "nothing thrown");
   CHECK(different(model.blocks[1].ffn.experts[0].W_up, Matrix::Constant(9, 10, real(0.75))) == "");
   CHECK(contains(load(config, stored, model, fp8, {weight}), "is F8_E4M3 but has no scale"));

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// A whole training run: text, steps, evaluation, checkpoints, log.
+#pragma once
+#include <filesystem>
+#include <functional>
+
+#include "reference/training/log.hpp"
+#include "reference/training/settings.hpp"
+#include "reference/training/text.hpp"
+
+namespace dsv3 {
+
+/// What a run tells while it goes on.
+struct RunEvents {
+  std::function<void(const std::string&)> note;                         ///< a sentence about what begins now
+  std::function<void(const StepReport&, const StepExtras&)> step;       ///< after each step
+};
+
+/// What a run hands back; the rest is in its folder.
+struct RunResult {
+  ModelConfig config;
+  TrainingOptions options;
+  RunText text;
+  Batch held_out;
+  TrainingState state;
+  Index first_step = 0;          ///< steps that were done before this call
+  double loss_before = 0;        ///< held out, with the weights this call began with
+  double loss_after = 0;         ///< held out, with the last
+};
+
+/// Begins a run in a folder that holds none: trains a tokenizer, draws weights, takes settings.steps steps.
+/// Throws std::invalid_argument for settings that cannot be right, std::runtime_error for text that cannot be read, a
+/// folder that holds a run already, a disk that is full (the newest checkpoint is then whole) and a loss that is not
+/// finite.
+RunResult start_run(const RunSettings& settings, const std::filesystem::path& out, const RunEvents& events);
+
+/// Goes on from the newest checkpoint (or the beginning, if there is none yet) of a run, with its settings, to the same
+/// bits as if it had never stopped. The log loses what came after the checkpoint. A run that is complete does nothing.
+RunResult resume_run(const std::filesystem::path& out, const RunEvents& events);
+
+/// The configuration that settings name, with the vocabulary of a tokenizer.
+ModelConfig config_of(const RunSettings& settings);
+
+}  // namespace dsv3

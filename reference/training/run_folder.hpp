@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// What a run leaves on the disk, and how it goes on from there.
+///
+///     OUT/run.json                      its settings
+///     OUT/tokenizer.json                Hugging Face's format
+///     OUT/log.jsonl                     a line per step
+///     OUT/curves.svg                    drawn from the log
+///     OUT/checkpoints/step_000100/      config.json, model.safetensors, tokenizer.json: a Hugging Face folder
+///                                       optimizer.safetensors, state.json: what training needs besides
+///
+/// A checkpoint appears under its name complete or not at all, so a run killed at any moment goes on from the newest.
+#pragma once
+#include <filesystem>
+#include <optional>
+
+#include "reference/training/step.hpp"
+
+namespace dsv3 {
+
+/// Writes OUT/checkpoints/step_N and deletes all older ones but the one before. `fingerprint` is the text's.
+void save_training_state(const std::filesystem::path& out, const TrainingOptions& options, const TrainingState& state,
+                         std::uint64_t fingerprint);
+
+/// The folder of the newest complete checkpoint of a run, if there is one.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& out);
+
+/// Reads a checkpoint of a run with these options. Bit for bit what was saved.
+/// Throws std::runtime_error naming what is missing or does not fit, the text included.
+TrainingState load_training_state(const std::filesystem::path& checkpoint, const TrainingOptions& options,
+                                  std::uint64_t fingerprint);
+
+}  // namespace dsv3
