@@ -24,19 +24,20 @@ Bigram::Bigram(std::span<const std::vector<Token>> sequences, Token vocab_size)
   require(sequences.size() >= 10, "Bigram", "there are ", sequences.size(), " sequences; at least 10 are needed");
   std::vector<std::vector<Token>> deleted;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
-    if (i % 10 == 9)
-      deleted.push_back(sequences[i]);
-    else
-      count(sequences[i]);
+    if (i % 10 == 9) deleted.push_back(sequences[i]);
+    else count(sequences[i]);
   }
   require(total_ > 0, "Bigram", "nine tenths of the sequences hold no pair of tokens; at least one is needed");
   fit_weights(deleted);
   for (const std::vector<Token>& sequence : deleted) count(sequence);
 }
 
+void Bigram::check(Token token) const {
+  require(token >= 0 && token < vocab_size_, "Bigram", "token ", token, "; 0 to ", vocab_size_ - 1, " is needed");
+}
+
 void Bigram::count(std::span<const Token> sequence) {
-  for (const Token t : sequence)
-    require(t >= 0 && t < vocab_size_, "Bigram", "token ", t, "; 0 to ", vocab_size_ - 1, " is needed");
+  for (const Token token : sequence) check(token);
   for (std::size_t i = 1; i < sequence.size(); ++i) {
     ++first_[sequence[i - 1]];
     ++second_[sequence[i]];
@@ -55,9 +56,8 @@ std::array<double, 3> Bigram::parts(Token previous, Token next) const {
 }
 
 double Bigram::probability(Token previous, Token next) const {
-  const auto valid = [&](Token t) { return t >= 0 && t < vocab_size_; };
-  require(valid(previous) && valid(next), "Bigram::probability", "tokens ", previous, " and ", next, "; 0 to ",
-          vocab_size_ - 1, " is needed");
+  check(previous);
+  check(next);
   const std::array<double, 3> p = parts(previous, next);
   const double lower = weights_[0] * p[0] + weights_[1] * p[1];
   return first_[previous] > 0 ? lower + weights_[2] * p[2] : lower / (weights_[0] + weights_[1]);
@@ -66,17 +66,17 @@ double Bigram::probability(Token previous, Token next) const {
 /// E: how much of each pair's probability each part gave. M: the weights are those shares, over all pairs.
 void Bigram::fit_weights(std::span<const std::vector<Token>> deleted) {
   for (int round = 0; round < 50; ++round) {
-    std::array<double, 3> share{};
-    double num_pairs = 0;
+    std::array<double, 3> share{1, 1, 1};
+    double num_pairs = 3;
     for_each_pair(deleted, [&](Token previous, Token next) {
-      require(previous >= 0 && previous < vocab_size_ && next >= 0 && next < vocab_size_, "Bigram", "tokens ", previous,
-              " and ", next, "; 0 to ", vocab_size_ - 1, " is needed");
+      check(previous);
+      check(next);
+      if (first_[previous] == 0) return;
       const std::array<double, 3> p = parts(previous, next);
       const double sum = weights_[0] * p[0] + weights_[1] * p[1] + weights_[2] * p[2];
       for (int k = 0; k < 3; ++k) share[k] += weights_[k] * p[k] / sum;
       ++num_pairs;
     });
-    require(num_pairs > 0, "Bigram", "sequences 9, 19, ... hold no pair of tokens; at least one is needed");
     for (int k = 0; k < 3; ++k) weights_[k] = share[k] / num_pairs;
   }
 }

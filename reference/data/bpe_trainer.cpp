@@ -62,11 +62,9 @@ class Trainer {
  private:
   Token num_tokens() const { return training_.first_token + static_cast<Token>(learnt_.tokens.size()); }
 
-  /// The token with these bytes, a new one if there is none.
   Token add_token(const std::string& bytes) {
-    const auto [place, is_new] = token_of_.emplace(bytes, num_tokens());
-    if (is_new) learnt_.tokens.push_back(bytes);
-    return place->second;
+    learnt_.tokens.push_back(bytes);
+    return num_tokens() - 1;
   }
 
   void add(Token left, Token right, std::size_t w) {
@@ -89,7 +87,7 @@ class Trainer {
     const auto left = static_cast<Token>(pair >> 32), right = static_cast<Token>(pair & 0xFFFFFFFF);
     const auto bytes = [&](Token t) { return learnt_.tokens[t - training_.first_token]; };
     const Merge merge{left, right, add_token(bytes(left) + bytes(right))};
-    if (merged_.insert(pair).second) learnt_.merges.push_back(merge);
+    learnt_.merges.push_back(merge);
     const std::vector<std::size_t> words = std::move(pairs_[pair].words);
     pairs_.erase(pair);
     for (const std::size_t w : words) merge_in(w, merge);
@@ -124,10 +122,9 @@ class Trainer {
 
   BpeTraining training_;
   LearntBpe learnt_;
-  TextMap<Token> token_of_;
   std::vector<Word> words_;
   std::unordered_map<std::uint64_t, Pair> pairs_;
-  std::unordered_set<std::uint64_t> changed_, merged_;
+  std::unordered_set<std::uint64_t> changed_;
   std::priority_queue<Candidate> queue_;
 };
 

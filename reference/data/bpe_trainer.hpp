@@ -26,8 +26,8 @@ struct LearntBpe {
 
 /// Merges the most frequent pair of neighbours, everywhere, until there are num_tokens tokens or no pair occurs
 /// min_count times (then there are fewer tokens). Equal counts: the pair with the lower left token, then the lower
-/// right token. Overlapping pairs (aaa) are counted at every place and merged from the left. Two different pairs can
-/// spell the same token: the second becomes a merge into it and adds no token; the bytes of every token differ.
+/// right token. Overlapping pairs (aaa) are counted at every place and merged from the left. No two tokens have the
+/// same bytes: wherever these bytes end up as one token, the merges inside them were the same, in the same order.
 ///
 /// Depends on the counts alone, not on the order of the pieces. With the alphabet in this order and this tie rule the
 /// result equals that of the `tokenizers` library's BpeTrainer.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "reference/core/require.hpp"
+#include "reference/core/threads.hpp"
 #include "reference/data/utf8.hpp"
 
 namespace dsv3 {
@@ -58,8 +59,7 @@ Views gather(const Views& parts) {
   for (const std::string_view part : parts) {
     if (!pieces.empty() && join(pieces.back(), part).size() <= document_bytes)
       pieces.back() = join(pieces.back(), part);
-    else
-      pieces.push_back(part);
+    else pieces.push_back(part);
   }
   return pieces;
 }
@@ -80,8 +80,11 @@ std::string read_text(const fs::path& file) {
   require_world(in.good(), file.string(), "cannot be opened");
   std::string text{std::istreambuf_iterator<char>(in), {}};
   require_world(!in.bad(), file.string(), "reading failed");
-  require_world(std::any_of(text.begin(), text.end(), [](char c) { return !is_blank({&c, 1}); }), file.string(),
-                "is empty; text is needed");
+  require_world(std::any_of(text.begin(), text.end(),
+                            [](char c) {
+                              return !is_blank({&c, 1});
+                            }),
+                file.string(), "is empty; text is needed");
   const std::size_t good = utf8_prefix(text);
   require_world(good == text.size(), file.string(), "byte ", good, " is ",
                 static_cast<int>(static_cast<unsigned char>(text[std::min(good, text.size() - 1)])),
@@ -94,10 +97,8 @@ bool is_hidden(const fs::path& path) { return path.filename().native().starts_wi
 std::vector<fs::path> files_below(const fs::path& folder) {
   std::vector<fs::path> files;
   for (auto entry = fs::recursive_directory_iterator(folder); entry != fs::recursive_directory_iterator(); ++entry) {
-    if (is_hidden(entry->path()))
-      entry.disable_recursion_pending();
-    else if (entry->is_regular_file())
-      files.push_back(entry->path());
+    if (is_hidden(entry->path())) entry.disable_recursion_pending();
+    else if (entry->is_regular_file()) files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
   require_world(!files.empty(), folder.string(), "holds no file; at least one text file is needed");
@@ -109,7 +110,8 @@ std::vector<fs::path> files_below(const fs::path& folder) {
 std::vector<std::string_view> cut_into_documents(std::string_view text) {
   if (text.size() <= document_bytes) return gather(cut_at_blank_lines(text, 1));
   const Views sections = cut_at_blank_lines(text, 2);
-  const Views passages = cut_long(sections, [](std::string_view piece) { return gather(cut_at_blank_lines(piece, 1)); });
+  const Views passages =
+      cut_long(sections, [](std::string_view piece) { return gather(cut_at_blank_lines(piece, 1)); });
   return cut_long(passages, [](std::string_view piece) { return gather(lines_of(piece)); });
 }
 
@@ -133,6 +135,13 @@ Corpus hold_out(std::vector<Document> documents, Index every) {
   for (std::size_t i = 0; i < documents.size(); ++i)
     (static_cast<Index>(i) % every == every - 1 ? corpus.held_out : corpus.training).push_back(std::move(documents[i]));
   return corpus;
+}
+
+std::vector<std::vector<Token>> encode_documents(const Tokenizer& tokenizer, std::span<const Document> documents) {
+  std::vector<std::vector<Token>> tokens(documents.size());
+  parallel_for(static_cast<Index>(documents.size()),
+               [&](Index i) { tokens[i] = tokenizer.encode_ordinary(documents[i].text); });
+  return tokens;
 }
 
 }  // namespace dsv3

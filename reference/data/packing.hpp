@@ -13,12 +13,12 @@
 namespace dsv3 {
 
 struct PackingOptions {
-  Index sequence_length = 128;       ///< T
-  std::uint64_t seed = 1;            ///< of the orders and of fill-in-the-middle
-  double fim_rate = 0;               ///< share of the documents that are rearranged; the report: 0.1
-  std::optional<FimTokens> fim;      ///< needed if fim_rate > 0
-  std::optional<Token> begin_token;  ///< put before each document if there is one
-  Token end_token = 1;               ///< put after each document
+  Index sequence_length = 128;            ///< T
+  std::uint64_t seed = 1;                 ///< of the orders and of fill-in-the-middle
+  double fim_rate = 0;                    ///< share of the documents that are rearranged; the report: 0.1
+  std::optional<FimTokens> fim = {};      ///< needed if fim_rate > 0
+  std::optional<Token> begin_token = {};  ///< put before each document if there is one
+  Token end_token = 1;                    ///< put after each document
 };
 
 /// The training text as an endless list of sequences; sequence number i is a pure function of the documents, the
@@ -26,9 +26,9 @@ struct PackingOptions {
 ///
 /// In each epoch all documents, in an order of its own and some rearranged by fill_in_the_middle(), each with its end
 /// token, stand end to end. That stream is cut every T tokens into sequences of T+1: the last token of one is the first
-/// of the next, so each token is a target once. The sequences of an epoch come in a shuffled order; the tokens after the
-/// last whole one (fewer than T) are left out, other ones in each epoch. A document may go over several sequences and a
-/// sequence may hold several documents; positions and attention run on across them (no mask between documents in
+/// of the next, so each token is a target once. The sequences of an epoch come in a shuffled order; the tokens after
+/// the last whole one (fewer than T) are left out, other ones in each epoch. A document may go over several sequences
+/// and a sequence may hold several documents; positions and attention run on across them (no mask between documents in
 /// pre-training). MTP module k has its T-k targets within the same T+1 tokens, Eq. (24).
 class PackedText {
  public:

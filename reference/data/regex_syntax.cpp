@@ -93,14 +93,15 @@ class Translator {
   }
 
   void open_group() {
-    Group group{false, ignores_case()};
+    check(!ignores_case(), at_, "a group is not supported where case is ignored");
+    Group group;
     std::string_view opening = "(";
     if (at("(?")) {
       for (const std::string_view known : {"(?:", "(?=", "(?!", "(?i:"})
         if (at(known)) opening = known;
       check(opening != "(", at_, "only the groups ( ), (?: ), (?= ), (?! ) and (?i: ) are supported");
       group.assertion = opening == "(?=" || opening == "(?!";
-      group.ignores_case |= opening == "(?i:";
+      group.ignores_case = opening == "(?i:";
     }
     groups_.push_back(group);
     put(opening, Before::nothing);
