@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(DOCS))
 import check_docs  # noqa: E402
 import doxygen_links  # noqa: E402

@@ -103,13 +103,19 @@ TEST_CASE("schedules: a small run has the report's shape at its own peak") {
   CHECK(scaled(kReport, {kReport.total_tokens, 2.2e-4, 2000, report_batch.first, report_batch.full}) == kReport);
 }
 
-TEST_CASE("schedules: without warm-up, ramp, cosine and tails there is one rate and one batch") {
+TEST_CASE("schedules: without warm-up, ramp and cosine the rate is a staircase and the batch one number") {
   Schedules s;
   s.total_tokens = 100;
   s.learning_rate = {.peak = 1, .constant_until = 50, .cosine_end = 0.5};
   s.batch = {.first = 2, .full = 2};
   CHECK(settings(s, 1, 0).learning_rate == 1);
   CHECK(settings(s, 1, 50).learning_rate == 0.5);
+  s.learning_rate.tails = {{10, 0.4}, {20, 0.3}, {5, 0.2}};  // each counts its tokens from the end of the one before
+  CHECK(settings(s, 1, 59).learning_rate == 0.4);
+  CHECK(settings(s, 1, 60).learning_rate == 0.3);
+  CHECK(settings(s, 1, 79).learning_rate == 0.3);
+  CHECK(settings(s, 1, 80).learning_rate == 0.2);
+  CHECK(settings(s, 1, 99).learning_rate == 0.2);
   CHECK(settings(s, 1, 0).sequences == 2);
 }
 
