@@ -12,7 +12,9 @@ namespace dsv3 {
 using nlohmann::json;
 
 nlohmann::json parse_strict_json(std::string_view text, const std::string& where) {
+  constexpr std::size_t max_bytes = 100'000'000;
   constexpr int max_depth = 64;
+  require_world(text.size() <= max_bytes, where, "JSON of ", text.size(), " bytes; at most ", max_bytes, " are read");
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
     require_world(depth <= max_depth, where, "JSON of more than ", max_depth, " levels");

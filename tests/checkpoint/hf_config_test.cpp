@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/checkpoint/scratch.hpp"
+#include "tests/checkpoint/stand_in.hpp"
 
 using namespace dsv3;
 using namespace dsv3::test;
@@ -270,6 +271,14 @@ TEST_CASE("hf_config: YaRN by type, by rope_type, or in transformers 5's rope_pa
   json plain = v3();
   plain["rope_scaling"] = {{"rope_type", "default"}};
   CHECK(!read(plain).model.mla.rope.yarn.has_value());
+}
+
+TEST_CASE("hf_config: a config.json of ours that transformers 5 loaded and wrote again is still the same model") {
+  ModelConfig m = small_config();
+  m.mla.rope.max_length = 256;
+  m.mla.rope.yarn = YarnConfig{8, 32, 32, 1, 1, 1};
+  const std::string text = get(DSV3_SOURCE_DIR "/tests/checkpoint/golden/transformers5_config.json");
+  CHECK(parse_hf_config(text, "C").model == m);
 }
 
 TEST_CASE("hf_config: rotary kinds and constants on which implementations disagree are refused") {
