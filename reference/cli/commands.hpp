@@ -53,10 +53,4 @@ struct ModelArguments {
 };
 int model(const ModelArguments& arguments);
 
-struct BenchArguments {
-  std::string name;  ///< empty: all
-  bool json = false;
-};
-int bench(const BenchArguments& arguments);
-
 }  // namespace dsv3::cli

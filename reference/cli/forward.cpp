@@ -7,6 +7,7 @@
 
 #include "reference/checkpoint/safetensors_writer.hpp"
 #include "reference/cli/commands.hpp"
+#include "reference/cli/model_folder.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/core/require.hpp"
 #include "reference/serving/inference.hpp"
@@ -38,7 +39,7 @@ Precision precision_of(const std::string& name) {
 
 int forward(const ForwardArguments& a) {
   const Precision precision = precision_of(a.precision);
-  const StreamedModel model = open_streamed(a.model);
+  const StreamedModel model = open_streamed(model_folder(a.model));
   const std::vector<Token> tokens = read_tokens(a.tokens, model.config.model.V);
 
   std::deque<Matrix> values;  // keeps its elements where they are

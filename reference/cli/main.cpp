@@ -27,7 +27,7 @@ void add_train(CLI::App& app, int& status) {
   const auto setting = [&](const char* name, auto& value, const char* what) {
     c->add_option(name, value, what)->capture_default_str()->excludes(resume);
   };
-  setting("--data", s.data, "A text file or a folder of text files (UTF-8)");
+  c->add_option("--data", s.data, "A text file or a folder of text files (UTF-8)")->envname("DSV3_DATA");
   setting("--config", s.config, "A configuration's name (see dsv3 model) or a config.json");
   setting("--steps", s.steps, "Steps of the whole run");
   setting("--sequences", s.sequences, "Sequences per step");
@@ -50,7 +50,8 @@ void add_tour(CLI::App& app, int& status) {
   const auto a = std::make_shared<TourArguments>();
   auto* const c = command(app, "tour", "Train the small V3 on real prose, check the report's claims on it, write text",
                           "dsv3 tour\n  dsv3 tour --data my_texts --out runs/mine");
-  c->add_option("--data", a->data, "A text file or a folder of text files; default: the text the launcher installs");
+  c->add_option("--data", a->data, "A text file or a folder of text files; default: the text the launcher installs")
+      ->envname("DSV3_DATA");
   c->add_option("--out", a->out, "Folder of the run (default: runs/tour); an old tour there is replaced");
   c->add_option("--steps", a->steps, "Steps of the main run; 0: about three minutes on two cores")->capture_default_str();
   c->add_option("--seed", a->seed, "Of everything")->capture_default_str();
@@ -91,15 +92,6 @@ void add_model(CLI::App& app, int& status) {
   c->callback([a, &status] { status = model(*a); });
 }
 
-void add_bench(CLI::App& app, int& status) {
-  const auto a = std::make_shared<BenchArguments>();
-  auto* const c = command(app, "bench", "How fast this machine runs the reference, beside its own ceilings",
-                          "dsv3 bench gemm");
-  c->add_option("name", a->name, "Only the rows whose name contains this");
-  c->add_flag("--json", a->json, "Print as JSON");
-  c->callback([a, &status] { status = bench(*a); });
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -107,7 +99,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", DSV3_VERSION);
   int status = 0;
-  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_bench}) add(app, status);
+  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model}) add(app, status);
   try {
     app.parse(argc, argv);
     return status;

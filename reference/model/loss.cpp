@@ -40,6 +40,7 @@ template <class Use>
 HeadLoss for_each_chunk(const Matrix& W, const Matrix& h, std::span<const Token> targets, Index chunk, const Use& use) {
   require_targets(W, h, targets, chunk);
   HeadLoss loss;
+  loss.temporary_bytes = 2 * sizeof(real) * static_cast<std::size_t>(std::min(chunk, h.rows()) * W.rows());
   std::vector<double> row_loss(targets.size());
   for (Index first = 0; first < h.rows(); first += chunk) {
     const Index rows = std::min(chunk, h.rows() - first);

@@ -15,6 +15,7 @@ inline constexpr Token no_target = -1;
 struct HeadLoss {
   double sum = 0;  ///< sum over the targets of -log P[target], natural logarithm, in double
   Index count = 0;  ///< targets that count
+  std::size_t temporary_bytes = 0;  ///< of the logits held at a time, with their gradient
 };
 
 /// -sum_i log softmax(W h_i)[t_i], the cross-entropy of Eq. (24) before its division by T.

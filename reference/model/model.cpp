@@ -24,6 +24,7 @@ void BatchLoss::add(const BatchLoss& other) {
   tokens += other.tokens;
   balance += other.balance;
   activation_bytes = std::max(activation_bytes, other.activation_bytes);
+  temporary_bytes = std::max(temporary_bytes, other.temporary_bytes);
   mtp_sum.resize(other.mtp_sum.size());
   for (std::size_t k = 0; k < mtp_sum.size(); ++k) mtp_sum[k] += other.mtp_sum[k];
   load.resize(other.load.size());
@@ -113,6 +114,7 @@ class Pass {
     for (std::size_t i = model_.blocks.size(); i-- > 0;) {
       auto [d_in, w] = model_.blocks[i].backward_input(p_.blocks[i], std::move(stored_blocks_[i]),
                                                        std::move(block_inputs_[i]), std::move(dx), contexts_[0]);
+      note_temporary(bytes_of_all(d_in, w));
       model_.blocks[i].backward_weight(std::move(w), grads.blocks[i], contexts_[0]);
       dx = std::move(d_in);
     }
@@ -134,7 +136,10 @@ class Pass {
     loss_.balance += ffn.balance_loss;
   }
 
+  void note_temporary(std::size_t bytes) { loss_.temporary_bytes = std::max(loss_.temporary_bytes, bytes); }
+
   void add_main(const HeadLoss& head) {
+    note_temporary(head.temporary_bytes);
     loss_.main_sum = head.sum;
     loss_.tokens = head.count;
   }
@@ -167,6 +172,7 @@ class Pass {
       if (k < D) add_to_leading_rows(dh, from_above, batch_.count, T - k, T - k - 1);
       auto [dx, w] = model_.mtp[k - 1].backward_input(p_.mtp[k - 1], std::move(stored_mtp_[k - 1]), std::move(mtp_inputs_[k - 1]),
                                                       std::move(dh), contexts_[k]);
+      note_temporary(bytes_of_all(dx, w));
       model_.mtp[k - 1].backward_weight(std::move(w), g, contexts_[k]);
       embed_backward(grads.embedding, batch_.slice(k, T - k), dx.rightCols(d));
       from_above = dx.leftCols(d);

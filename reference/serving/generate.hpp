@@ -16,6 +16,9 @@ struct Sampling {
 /// of the ids. Throws std::invalid_argument for a temperature that is negative or not finite.
 Token sample(const ConstView& logits, double temperature, Random& random);
 
+/// For models whose tokenizer has no token that ends a text.
+inline constexpr Token no_end = -1;
+
 /// Up to `max_new` tokens after `prompt`, ending early after `end_token` (which is not returned). `emit` sees each token
 /// as it is made. Throws std::invalid_argument for an empty prompt and where prompt and new tokens exceed the positions
 /// the model has: nothing is cut off silently.

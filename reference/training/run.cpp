@@ -8,6 +8,8 @@
 
 #include "reference/checkpoint/atomic_file.hpp"
 #include "reference/checkpoint/hf_config.hpp"
+#include "reference/core/bytes.hpp"
+#include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
 #include "reference/data/tokenizer_json.hpp"
 #include "reference/training/curves.hpp"
@@ -42,14 +44,16 @@ void append_line(const fs::path& path, const std::string& line) {
 /// The loop over the steps from state.step on.
 class Run {
  public:
-  Run(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events)
+  Run(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events, std::size_t memory_before)
       : settings_(settings), out_(out), run_(run), events_(events), trainer_(run.options),
-        batches_(batches_of(run.text, settings.sequence_length, settings.seed)), fingerprint_(run.text.fingerprint()) {}
+        batches_(batches_of(run.text, settings.sequence_length, settings.seed)), fingerprint_(run.text.fingerprint()),
+        memory_before_(memory_before) {}
 
   void take_all_steps() {
     run_.first_step = run_.state.step;
     run_.loss_before = run_.loss_after = held_out_loss();
     while (run_.state.step < settings_.steps) take_step();
+    finish_memory();
     write_file(out_ / "curves.svg", curves_svg(read_log((out_ / "log.jsonl").string()), run_.config.D));
   }
 
@@ -61,9 +65,19 @@ class Run {
     return evaluate(trainer_.model(), run_.state.weights, run_.held_out, settings_.micro_batch, run_.options.precision);
   }
 
+  void finish_memory() {
+    MemoryReport& memory = run_.memory;
+    const ResidentMemory now = resident_memory();
+    memory.measured = now.peak > memory_before_ ? now.peak - memory_before_ : 0;
+    memory.weights = memory.gradients = bytes_of_all(run_.state.weights);
+    memory.moments = bytes(run_.state.optimizer);
+  }
+
   void take_step() {
     const auto start = std::chrono::steady_clock::now();
     const StepReport report = trainer_.step(run_.state, batches_);
+    run_.memory.activations = std::max(run_.memory.activations, report.loss.activation_bytes);
+    run_.memory.temporary = std::max(run_.memory.temporary, report.loss.temporary_bytes);
     StepExtras extras{.held_out_loss = {}, .seconds = seconds_since(start)};
     if (due(settings_.evaluate_every)) extras.held_out_loss = run_.loss_after = held_out_loss();
     append_line(out_ / "log.jsonl", log_line(report, extras));
@@ -78,7 +92,14 @@ class Run {
   Trainer trainer_;
   BatchSource batches_;
   std::uint64_t fingerprint_;
+  std::size_t memory_before_;
 };
+
+/// Bytes in use, from where the peak counts anew.
+std::size_t begin_to_measure_memory() {
+  reset_peak_memory();
+  return resident_memory().now;
+}
 
 void tell(const RunEvents& events, const std::string& what) {
   if (events.note) events.note(what);
@@ -88,7 +109,7 @@ void tell(const RunEvents& events, const std::string& what) {
 RunResult prepare(const RunSettings& settings, RunText text, ModelConfig config, const RunEvents& events) {
   require(text.tokenizer.vocab_size() <= config.V, "train", "the tokenizer has ", text.tokenizer.vocab_size(),
           " tokens; the configuration's vocabulary has room for ", config.V);
-  RunResult run{.config = config, .options = options_of(settings, config), .text = std::move(text), .held_out = {}, .state = {}};
+  RunResult run{.config = config, .options = options_of(settings, config), .text = std::move(text), .held_out = {}, .state = {}, .memory = {}};
   run.held_out = held_out_batch(run.text, settings.sequence_length, held_out_sequences);
   Index tokens = 0;
   for (const auto& document : run.text.training) tokens += std::ssize(document);
@@ -107,12 +128,13 @@ RunResult start_run(const RunSettings& settings, const fs::path& out, const RunE
   const Corpus corpus = hold_out(load_documents(settings.data));
   tell(events, fmt::format("training a tokenizer of {} tokens on {} documents", config.V, corpus.training.size()));
   RunResult run = prepare(settings, text_with_new_tokenizer(corpus, static_cast<Token>(config.V)), config, events);
+  const std::size_t memory_before = begin_to_measure_memory();
   run.state = initial_state(run.options);
   fs::create_directories(out);
   save_tokenizer(run.text.tokenizer, out / "tokenizer.json");
   write_settings(out / "run.json", settings);  // last: a folder with it can be resumed
   write_file(out / "log.jsonl", "");
-  Run(settings, out, run, events).take_all_steps();
+  Run(settings, out, run, events, memory_before).take_all_steps();
   return run;
 }
 
@@ -121,11 +143,12 @@ RunResult resume_run(const fs::path& out, const RunEvents& events) {
   const RunSettings settings = read_settings(out / "run.json");
   const Corpus corpus = hold_out(load_documents(settings.data));
   RunResult run = prepare(settings, text_with_tokenizer(corpus, load_tokenizer(out / "tokenizer.json")), config_of(settings), events);
+  const std::size_t memory_before = begin_to_measure_memory();
   const auto checkpoint = newest_checkpoint(out);
   tell(events, checkpoint ? "going on from " + checkpoint->string() : "no checkpoint yet; beginning again");
   run.state = checkpoint ? load_training_state(*checkpoint, run.options, run.text.fingerprint()) : initial_state(run.options);
   truncate_log((out / "log.jsonl").string(), run.state.step);
-  Run(settings, out, run, events).take_all_steps();
+  Run(settings, out, run, events, memory_before).take_all_steps();
   return run;
 }
 

@@ -17,6 +17,15 @@ struct RunEvents {
   std::function<void(const StepReport&, const StepExtras&)> step;       ///< after each step
 };
 
+/// Peak memory of the steps, in bytes: what the system saw beside what the structs add up to.
+struct MemoryReport {
+  std::size_t measured = 0;  ///< peak above what the program and its text needed before; 0 where the system does not say
+  std::size_t weights = 0, gradients = 0, moments = 0;
+  std::size_t activations = 0;  ///< what F kept for B, from the structs of the largest micro-batch
+  std::size_t temporary = 0;    ///< the largest of what lives inside B only
+  std::size_t predicted() const { return weights + gradients + moments + activations + temporary; }
+};
+
 /// What a run hands back; the rest is in its folder.
 struct RunResult {
   ModelConfig config;
@@ -27,6 +36,7 @@ struct RunResult {
   Index first_step = 0;          ///< steps that were done before this call
   double loss_before = 0;        ///< held out, with the weights this call began with
   double loss_after = 0;         ///< held out, with the last
+  MemoryReport memory;
 };
 
 /// Begins a run in a folder that holds none: trains a tokenizer, draws weights, takes settings.steps steps.

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "reference/serving/generate.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "reference/checkpoint/hf_checkpoint.hpp"
+#include "reference/cli/commands.hpp"
+#include "reference/cli/model_folder.hpp"
+#include "reference/core/require.hpp"
+#include "reference/data/tokenizer_json.hpp"
+#include "reference/serving/streamed_weights.hpp"
+
+namespace dsv3::cli {
+namespace {
+
+/// Bytes of weights in `real`; a larger model than half of this is read from the disk for every token.
+constexpr std::size_t memory_limit_bytes = std::size_t{8} << 30;
+
+/// The model in memory if it fits, else streamed.
+Inference open_model(const std::filesystem::path& folder, ModelWeights<Matrix>& weights) {
+  const StreamedModel streamed = open_streamed(folder);
+  const ModelConfig& config = streamed.config.model;
+  const ParameterCounts counts = count_parameters(config);
+  if (static_cast<std::size_t>(counts.total + counts.mtp) * sizeof(real) > memory_limit_bytes)
+    return Inference(config, streamed.source);
+  weights = zeros(shapes(config));
+  load_weights(open_checkpoint(folder), streamed.config.load, hf_tensors(config, weights));
+  return Inference(config, source_of(weights));
+}
+
+}  // namespace
+
+int generate(const GenerateArguments& a) {
+  const std::filesystem::path folder = model_folder(a.model);
+  const Tokenizer tokenizer = load_tokenizer(folder / "tokenizer.json");
+  ModelWeights<Matrix> weights;
+  const Inference model = open_model(folder, weights);
+  require_world(tokenizer.vocab_size() <= model.config().V, folder.string(), "its tokenizer has ", tokenizer.vocab_size(),
+                " tokens, its model a vocabulary of ", model.config().V);
+  const std::vector<Token> prompt = tokenizer.encode(a.prompt);
+  require(!prompt.empty(), "generate", "the prompt is empty; it needs at least one character");
+  if (!a.json) fmt::print("{}", a.prompt);
+  const auto emit = [&](Token token) {
+    if (a.json) return;
+    fmt::print("{}", tokenizer.is_special(token) ? "" : tokenizer.bytes(token));
+    std::fflush(stdout);
+  };
+  const Token end = tokenizer.find_added(end_token).value_or(no_end);
+  const std::vector<Token> written = generate(model, prompt, a.max_new, end, {.temperature = a.temperature, .seed = a.seed}, emit);
+  if (a.json)
+    fmt::print("{}\n", nlohmann::ordered_json({{"prompt_tokens", prompt}, {"tokens", written}, {"text", tokenizer.decode(written)}})
+                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  else fmt::print("\n");
+  return 0;
+}
+
+}  // namespace dsv3::cli

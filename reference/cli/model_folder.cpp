@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#include "reference/cli/model_folder.hpp"
+
+#include "reference/core/require.hpp"
+#include "reference/training/run_folder.hpp"
+
+namespace dsv3::cli {
+
+std::filesystem::path model_folder(const std::filesystem::path& path) {
+  if (std::filesystem::exists(path / "config.json")) return path;
+  const auto newest = newest_checkpoint(path);
+  require_world(newest.has_value(), path.string(),
+                "holds neither a config.json nor a run's checkpoints; a Hugging Face folder or a run is needed");
+  return *newest;
+}
+
+}  // namespace dsv3::cli

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "reference/cli/commands.hpp"
+#include "reference/cli/progress.hpp"
+#include "reference/core/require.hpp"
+#include "reference/data/bigram.hpp"
+#include "reference/serving/generate.hpp"
+#include "reference/training/run.hpp"
+#include "reference/training/run_folder.hpp"
+
+namespace dsv3::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Index default_steps = 400;     // about two and a half minutes on two cores
+constexpr Index comparison_share = 5;    // the run without bias update takes a fifth of the steps
+
+/// Runs and shows a bar; remembers MaxVio of every step.
+RunResult watched_run(const RunSettings& settings, const fs::path& out, const char* what, std::vector<double>& max_vio) {
+  Progress progress(what, settings.steps);
+  RunEvents events;
+  events.step = [&](const StepReport& r, const StepExtras& extras) {
+    max_vio.push_back(mean_max_vio(r.loss.load));
+    progress.show(r.step, fmt::format("loss {:.3f}  MaxVio {:.2f}  {:.0f} tok/s", r.loss.main_loss(), max_vio.back(),
+                                      static_cast<double>(r.loss.tokens) / extras.seconds));
+  };
+  return start_run(settings, out, events);
+}
+
+double mean(const std::vector<double>& v, std::size_t begin, std::size_t end) {
+  double sum = 0;
+  for (std::size_t i = begin; i < end; ++i) sum += v[i];
+  return sum / static_cast<double>(end - begin);
+}
+
+/// Held-out documents as the baseline reads them: each with the end token it is trained with.
+std::vector<std::vector<Token>> with_end(std::vector<std::vector<Token>> documents, Token end) {
+  for (auto& document : documents) document.push_back(end);
+  return documents;
+}
+
+/// Of the held-out positions, the share at which MTP module 1 names the token that the main model would choose one step
+/// later: how often a draft of one token would be accepted in greedy decoding.
+double draft_acceptance(const Inference& model, const Batch& held_out) {
+  Index equal = 0, all = 0;
+  for (Index s = 0; s < std::min<Index>(held_out.count, 8); ++s) {
+    const std::span tokens(held_out.tokens.data() + s * (held_out.length + 1), static_cast<std::size_t>(held_out.length));
+    SequenceState state = model.start();
+    const Matrix h = model.extend(state, tokens, AttentionForm::naive);
+    const Matrix main = model.logits(h), draft = model.mtp_logits(h, tokens)[0];
+    for (Index i = 0; i < draft.rows(); ++i, ++all) {
+      Index of_main = 0, of_draft = 0;
+      main.row(i + 1).maxCoeff(&of_main);
+      draft.row(i).maxCoeff(&of_draft);
+      equal += of_main == of_draft;
+    }
+  }
+  return static_cast<double>(equal) / static_cast<double>(all);
+}
+
+/// Largest difference between the logits of the training form and of one absorbed step per token, over the largest logit.
+double absorbed_difference(const Inference& model, std::span<const Token> tokens) {
+  SequenceState whole = model.start(), stepwise = model.start();
+  const Matrix expected = model.logits(model.extend(whole, tokens, AttentionForm::naive));
+  double difference = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Matrix row = model.logits(model.extend(stepwise, tokens.subspan(i, 1), AttentionForm::absorbed));
+    difference = std::max(difference, static_cast<double>((row - expected.row(static_cast<Index>(i))).cwiseAbs().maxCoeff()));
+  }
+  return difference / static_cast<double>(expected.cwiseAbs().maxCoeff());
+}
+
+/// One line of the table: what, the report's statement, what was measured, and whether a check holds (nothing: no check).
+class Table {
+ public:
+  Table() { row("", "the report (V3)", "here"); }
+  void row(const std::string& what, const std::string& report, const std::string& here) {
+    fmt::print("  {:<30} {:<34} {}\n", what, report, here);
+  }
+  void check(const std::string& what, const std::string& report, const std::string& here, bool holds) {
+    row(what, report, here + (holds ? "  [ok]" : "  [FAILED]"));
+    failed_ += !holds;
+  }
+  int failed() const { return failed_; }
+
+ private:
+  int failed_ = 0;
+};
+
+/// Same weights, read back from the newest checkpoint.
+bool checkpoint_is_exact(const RunResult& run, const fs::path& out) {
+  TrainingState read = load_training_state(newest_checkpoint(out).value(), run.options, run.text.fingerprint());
+  TrainingState kept = run.state;
+  const auto a = tensors_of(read.weights), b = tensors_of(kept.weights);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (*a[i].value != *b[i].value) return false;
+  return true;
+}
+
+std::string sample_text(const Inference& model, const RunResult& run, const std::string& prompt, std::uint64_t seed) {
+  const std::vector<Token> written = generate(model, run.text.tokenizer.encode(prompt), 80,
+                                              run.text.tokenizer.added(end_token), {.temperature = 0.7, .seed = seed});
+  return prompt + run.text.tokenizer.decode(written, true);
+}
+
+void print_sizes(Table& table, const RunResult& run) {
+  const ParameterCounts ours = count_parameters(run.config), v3 = count_parameters(config_by_name("v3"));
+  table.row("parameters", fmt::format("{:.0f}B, {:.0f}B active", static_cast<double>(v3.total) / 1e9, static_cast<double>(v3.active) / 1e9),
+            fmt::format("{:.2f}M, {:.2f}M active", static_cast<double>(ours.total) / 1e6, static_cast<double>(ours.active) / 1e6));
+  table.row("routed experts per token", "8 of 256, from 4 of 8 groups",
+            fmt::format("{} of {}, from {} of {} groups", run.config.moe.gate.K_r, run.config.moe.gate.N_r,
+                        run.config.moe.gate.kept_groups, run.config.moe.gate.num_groups));
+  table.row("latent cache per token, BF16", fmt::format("{} bytes", cache_bytes_per_token(config_by_name("v3"))),
+            fmt::format("{} bytes", cache_bytes_per_token(run.config)));
+}
+
+}  // namespace
+
+int tour(const TourArguments& a) {
+  require(!a.data.empty(), "tour", "--data is missing; it needs a text file or a folder of them");
+  const fs::path out = a.out.empty() ? "runs/tour" : a.out;
+  if (fs::exists(out / "run.json")) fs::remove_all(out);
+  RunSettings settings{.config = "tour", .data = a.data, .steps = a.steps > 0 ? a.steps : default_steps, .seed = a.seed};
+  settings.save_every = 0;
+
+  fmt::print("1. A DeepSeek-V3 in miniature learns to read {}\n\n", a.data);
+  std::vector<double> max_vio, max_vio_without;
+  const RunResult run = watched_run(settings, out, "training", max_vio);
+  RunSettings without = settings;
+  without.steps = std::max<Index>(1, settings.steps / comparison_share);
+  without.bias_speed = 0;
+  watched_run(without, out / "without_bias", "the same without bias update", max_vio_without);
+
+  const auto end = run.text.tokenizer.added(end_token);
+  const Bigram bigram(with_end(run.text.training, end), static_cast<Token>(run.config.V));
+  const double bigram_loss = bigram.mean_loss(with_end(run.text.held_out, end));
+  const Inference model(run.config, source_of(run.state.weights));
+  const std::size_t last = max_vio_without.size(), first = last - last / 2;
+  const double balanced = mean(max_vio, first, last), unbalanced = mean(max_vio_without, first, last);
+
+  Table table;
+  print_sizes(table, run);
+  table.row("tokens of training", "14.8T", fmt::format("{:.2f}M", static_cast<double>(run.state.sequences * settings.sequence_length) / 1e6));
+  table.check("loss on held-out text", "", fmt::format("{:.3f} -> {:.3f} nats per token", run.loss_before, run.loss_after),
+              run.loss_after < run.loss_before);
+  table.check("perplexity, bigrams' beside it", "", fmt::format("{:.1f}, bigrams {:.1f}", std::exp(run.loss_after), std::exp(bigram_loss)),
+              run.loss_after < bigram_loss);
+  table.check("MaxVio with and without bias", "balanced without a loss term", fmt::format("{:.2f} and {:.2f}", balanced, unbalanced),
+              balanced < unbalanced);
+  table.row("MTP draft accepted", "85 to 90% of second tokens", fmt::format("{:.0f}% (greedy)", 100 * draft_acceptance(model, run.held_out)));
+  const std::span prompt(run.held_out.tokens.data(), static_cast<std::size_t>(settings.sequence_length));
+  const double absorbed = absorbed_difference(model, prompt);
+  table.check("absorbed MLA = training form", "equal", fmt::format("within {:.1e} of the largest logit", absorbed), absorbed < 1e-4);
+  table.check("checkpoint read back", "", "bit for bit", checkpoint_is_exact(run, out));
+
+  fmt::print("\n2. It writes\n\n{}\n", sample_text(model, run, "And the LORD said", a.seed));
+  fmt::print("\n{0}: checkpoint, log.jsonl, curves.svg. Go on with: dsv3 generate --model {0} --prompt 'In the beginning'\n",
+             out.string());
+  if (table.failed() > 0) fmt::print("{} checks failed\n", table.failed());
+  return table.failed() > 0 ? 1 : 0;
+}
+
+}  // namespace dsv3::cli

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include "reference/core/memory.hpp"
+
+#include <malloc.h>
+
+#include <fstream>
+#include <string>
+
+namespace dsv3 {
+
+ResidentMemory resident_memory() {
+  ResidentMemory memory;
+  std::ifstream status("/proc/self/status");  // lines such as "VmHWM:	   12345 kB"
+  for (std::string key; status >> key;) {
+    std::size_t kilobytes = 0;
+    if (key == "VmHWM:" && status >> kilobytes) memory.peak = kilobytes * 1024;
+    if (key == "VmRSS:" && status >> kilobytes) memory.now = kilobytes * 1024;
+    std::getline(status, key);
+  }
+  return memory;
+}
+
+void reset_peak_memory() {
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets VmHWM to the present value
+}
+
+}  // namespace dsv3
