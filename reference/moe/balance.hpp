@@ -19,8 +19,10 @@ double max_violation(const std::vector<Index>& load);
 
 /// After a step: b_i -= gamma where expert i is overloaded, b_i += gamma where underloaded (load compared with the mean
 /// exactly, in integers), unchanged where equal. b [1, N_r]; gamma is the "bias update speed", 0.001 and finally 0.
-/// Differs from the report: it does not say what equality does. Nothing else of the bias is moved: its mean may drift.
+///
 /// Throws std::invalid_argument where b and load differ in length.
+///
+/// Differs from the report: it does not say what equality does. Nothing else of the bias is moved: its mean may drift.
 void update_bias(Matrix& b, const std::vector<Index>& load, double gamma);
 
 /// What f_i of Eq. (18) counts.
@@ -43,8 +45,11 @@ struct Balance {
 ///     P_i   = 1/T sum_t s'_{i,t}                                                     (20)
 ///
 /// The loss is terms.weight times the sum of L_Bal over the sequences. Sequences without tokens add nothing.
+///
 /// Numerics contract: sums over experts, then over tokens, in ascending order in double; ties: lowest index.
+///
 /// Differs from the report: 1e-20 keeps a token whose scores are all 0 from giving NaN.
+///
 /// \throws std::invalid_argument where `sequences` does not cover the tokens of `routing` (scope sequence only).
 Balance balance_loss(const GateConfig& config, const Routing& routing, const Sequences& sequences,
                      const BalanceLoss& terms, BalanceCount counted = BalanceCount::report);

@@ -36,9 +36,10 @@ Matrix gather(const Matrix& x, std::span<const Index> tokens);
 Matrix gather_weights(const Dispatch& dispatch, const Matrix& g, Index expert);
 
 /// Combine, the last sum of Eq. (12): h_prime_t += sum over the experts i of t of g_{i,t} y_row; y [T K_r, d].
+/// Its gradient for y is gather and scale: dy_row = g dh_prime_t; for g it is dg(t, k) = <y_row, dh_prime_t>.
+///
 /// Numerics contract: one product and one sum of `real` per term, experts in ascending order as the equation is
 /// written, added to what h_prime holds.
-/// Its gradient for y is gather and scale: dy_row = g dh_prime_t; for g it is dg(t, k) = <y_row, dh_prime_t>.
 void add_combined(Matrix& h_prime, const Dispatch& dispatch, const Matrix& g, const Matrix& y);
 
 /// The gradient of gather: du_t += sum of the rows of t, in ascending order of their experts.

@@ -26,20 +26,25 @@ void validate(const GateConfig& config);
 
 /// Eqs. (13)-(16) with node-limited routing, from the logits u_t . e_i.
 ///
-///     s_{i,t} = Sigmoid(u_t . e_i)                                               (15); V2: Softmax_i
-///     kept    = the kept_groups groups with the largest sum of their two largest s_{i,t} + b_i; V2: largest maximum
-///     g'_{i,t} = s_{i,t} if s_{i,t} + b_i is among the K_r largest of the kept groups, else 0        (16)
-///     g_{i,t} = g'_{i,t} / (sum_j g'_{j,t} + 1e-20) * routed_scaling_factor      (13); V2: without the division
+///     s_{i,t}  = Sigmoid(u_t . e_i)                                              (15); V2: Softmax_i
+///     kept     = the kept_groups groups with the largest sum of their two largest s_{i,t} + b_i; V2: largest maximum
+///     g'_{i,t} = s_{i,t} if s_{i,t} + b_i is among the K_r largest of the kept groups, else 0                (16)
+///     g_{i,t}  = g'_{i,t} / (sum_j g'_{j,t} + 1e-20) * routed_scaling_factor     (13); V2: without the division
 ///
 /// Groups are contiguous: group k holds experts k N_r/num_groups and on. Experts of other groups count as -infinity,
-/// not as 0, which would beat negative biased scores. \param logits [T, N_r], finite \param b      [1, N_r], finite, at
-/// most 1e30 in size; [0, 0] if the configuration has no bias \throws std::invalid_argument for other shapes, and for
-/// values that are not finite, naming the first one.
+/// not as 0, which would beat negative biased scores.
+///
+/// \param logits [T, N_r], finite
+///
+/// \param b [1, N_r], at most 1e30 in size; [0, 0] if the configuration has no bias
+///
+/// \throws std::invalid_argument for other shapes, and for values that are not finite, naming the first one
 ///
 /// Numerics contract: everything in `real`, whatever the precision of the Linear operators: a gate in BF16 ties often
-/// and routes near-ties otherwise. Sigmoid and exp as in sigmoid.hpp; softmax subtracts the largest logit. s + b is
-/// rounded once, a group score once more. Ties, of groups too: the lowest index wins. The sum over the selected runs
-/// in slot order, from 0; 1e-20 is added at the end; then one division and one product.
+/// and routes near-ties otherwise. Sigmoid and exp as in sigmoid.hpp; softmax subtracts the largest logit and sums in
+/// ascending order. s + b is rounded once, a group score once more. Ties, of groups too: the lowest index wins. The sum
+/// over the selected runs in slot order, from 0; 1e-20 is added at the end; then one division and one product.
+///
 /// Differs from the report: routed_scaling_factor and 1e-20 come from the released code; K_r/M of the group score is
 /// always 2 (as it is in V3).
 Routing route_logits(const GateConfig& config, const Matrix& logits, const Matrix& b);

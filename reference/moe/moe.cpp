@@ -47,9 +47,17 @@ void set_weight_gradients(Matrix& dg, const Dispatch& dispatch, Index expert, co
     dg(dispatch.token_of_row[begin + r], dispatch.slot_of_row[begin + r]) = z.row(r).cwiseProduct(dz.row(r)).sum();
 }
 
+void require_ffn(const SwigluWeights<Matrix>& w, Index d, Index f) {
+  const auto needed = swiglu_shapes(d, f);
+  require(shape_of(w.W_gate) == needed.W_gate && shape_of(w.W_up) == needed.W_up && shape_of(w.W_down) == needed.W_down,
+          "Moe", "an FFN has W_gate ", shape_text(w.W_gate), ", W_up ", shape_text(w.W_up), " and W_down ",
+          shape_text(w.W_down), "; it needs ", text(needed.W_gate), ", the same and ", text(needed.W_down));
+}
+
 void require_experts(const MoeConfig& config, const MoeWeights<Matrix>& weights) {
   require(static_cast<Index>(weights.experts.size()) == config.gate.N_r, "Moe", "the weights have ",
           weights.experts.size(), " experts; the configuration has ", config.gate.N_r);
+  for (const auto& expert : weights.experts) require_ffn(expert, config.d, config.d_expert);
 }
 
 }  // namespace
@@ -79,6 +87,7 @@ MoeWeights<Shape> moe_shapes(const MoeConfig& c) {
 Moe::Moe(const MoeConfig& moe_config) : config(moe_config) { validate(config); }
 
 Forward<Moe::Stored> Moe::forward(const Params& p, const Matrix& u, const Context& context) const {
+  require_ffn(p.shared, config.d, config.d_shared);
   require_experts(config, p);
   auto [h_prime, shared] = ffn.forward(p.shared, u, context);
   Stored stored;
@@ -172,14 +181,18 @@ void Moe::backward_weight(Deferred&& deferred, Params& grads, const Context& con
 }
 
 Matrix Moe::infer(const Params& p, const Matrix& u, const ExpertSource& expert, const Context& context) const {
+  require_ffn(p.shared, config.d, config.d_shared);
   Matrix h_prime = ffn.forward(p.shared, u, context).y;
   if (config.gate.N_r == 0) return h_prime;
   const Routing routing = route_tokens(config.gate, p, u, context);
   const Dispatch dispatch = sort_by_expert(routing.experts, config.gate.N_r);
   Matrix y(dispatch.rows(), config.d);
-  for (Index i = 0; i < config.gate.N_r; ++i)
-    if (dispatch.rows(i) > 0)
-      rows_of(y, dispatch, i) = ffn.forward(expert(i), gather(u, dispatch.tokens(i)), context).y;
+  for (Index i = 0; i < config.gate.N_r; ++i) {
+    if (dispatch.rows(i) == 0) continue;
+    const SwigluWeights<Matrix>& w = expert(i);
+    require_ffn(w, config.d, config.d_expert);
+    rows_of(y, dispatch, i) = ffn.forward(w, gather(u, dispatch.tokens(i)), context).y;
+  }
   add_combined(h_prime, dispatch, routing.g, y);
   return h_prime;
 }

@@ -44,13 +44,19 @@ MoeWeights<Shape> moe_shapes(const MoeConfig& config);
 /// h'_t = sum_{i <= N_s} FFN_i^(s)(u_t) + sum_{i <= N_r} g_{i,t} FFN_i^(r)(u_t), Eq. (12) without the residual u_t,
 /// which the caller adds. With N_r = 0 the FFN of a dense layer.
 ///
-/// No token is dropped, whatever the load. Intermediates shown to context.tap: router_logits, topk_experts,
-/// topk_weights, selection_margin. Numerics contract: the N_s shared experts are one FFN of their joint width. Experts'
-/// GEMMs as in linear.hpp at the context's precision, the gate in `real` at any precision (gate.hpp). h' sums in `real`
-/// in the order of Eq. (12): shared, then experts in ascending order (dispatch.hpp); the sum itself is not rounded to
-/// BF16, the caller's residual stream is. du sums shared, experts in ascending order, gate. dg = <z, W_down^T dh'> =
-/// <FFN(u), dh'>: the right side would need the expert's output again. Same bits for any number of threads. Differs
-/// from the report: nothing but what gate.hpp and swiglu.hpp say.
+/// No token is dropped, whatever the load. Shown to context.tap: router_logits, topk_experts, topk_weights,
+/// selection_margin.
+///
+/// Numerics contract: the N_s shared experts are one FFN of their joint width. The experts' GEMMs as in linear.hpp at
+/// the context's precision, the gate in `real` at any precision (gate.hpp). h' sums in `real` in the order of Eq. (12):
+/// shared, then experts in ascending order (dispatch.hpp); the sum itself is not rounded to BF16, the caller's residual
+/// stream is. du sums shared, experts in ascending order, gate. dg = <z, W_down^T dh'>, which is <FFN(u), dh'> without
+/// computing the expert's output again. Same bits for any number of threads.
+///
+/// Throws std::invalid_argument where weights, u or dh do not fit the configuration, or as gate.hpp and balance.hpp
+/// say.
+///
+/// Differs from the report: nothing but what gate.hpp, balance.hpp and swiglu.hpp say.
 struct Moe {
   using Params = MoeWeights<Matrix>;
   struct Stored {

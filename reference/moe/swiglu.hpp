@@ -23,14 +23,17 @@ struct SwigluWeights {
 
 SwigluWeights<Shape> swiglu_shapes(Index d, Index f);
 
-/// FFN(u) = W_down (silu(W_gate u) * (W_up u)), silu(a) = a Sigmoid(a); the report says SwiGLU in section 3.3.3 without
-/// an equation.
+/// FFN(u) = W_down (silu(W_gate u) * (W_up u)), silu(a) = a Sigmoid(a). The report names SwiGLU without an equation.
 ///
-/// Keeps a and b from F to B, which section 3.2.3 calls the inputs of the SwiGLU operator, and recomputes its output z.
+/// Keeps a and b, the inputs of the SwiGLU operator, from F to B and recomputes its output z, section 3.3.3.
+///
 /// Numerics contract: a, b, h as in linear.hpp. z = (a * Sigmoid(a)) * b, two roundings of `real`; in bf16 z is then
 /// rounded to BF16, which the down projection would do anyway. The gradients da, db and the sum du = W_gate^T da +
-/// W_up^T db stay in `real`. Differs from the report: the cache of a and b is `real`, not E4M3.
+/// W_up^T db stay in `real`.
+///
 /// Throws std::invalid_argument where shapes do not fit.
+///
+/// Differs from the report: a and b are kept as `real`, not in FP8.
 struct SwigluFfn {
   using Params = SwigluWeights<Matrix>;
   struct Stored {

@@ -35,10 +35,8 @@ Vector slow_ffn(const SwigluWeights<Matrix>& w, const Vector& u) {
 Vector slow_moe(const GateConfig& c, const MoeWeights<Matrix>& w, const Vector& u) {
   Vector s = times(w.e, u), h = slow_ffn(w.shared, u);
   double all = 0;
-  for (double& x : s)
-    all += x = std::exp(c.scoring == Scoring::sigmoid ? 0 : x) / (c.scoring == Scoring::sigmoid ? 1 + std::exp(-x) : 1);
-  if (c.scoring == Scoring::softmax)
-    for (double& x : s) x /= all;
+  for (const double x : s) all += std::exp(x);
+  for (double& x : s) x = c.scoring == Scoring::sigmoid ? 1 / (1 + std::exp(-x)) : std::exp(x) / all;
   Vector biased = s;
   for (Index i = 0; i < c.N_r; ++i) biased[i] += c.has_bias ? double{w.b(0, i)} : 0;
 
@@ -288,7 +286,21 @@ TEST_CASE("moe: tensors have names and roles; weights of another number of exper
   w.experts.pop_back();
   CHECK_THROWS_WITH(Moe(config).forward(w, probe(2, 12, 1), {}),
                     "Moe: the weights have 15 experts; the configuration has 16");
+  w = random_weights(config, 1);
+  const auto source = [&](Index i) -> const SwigluWeights<Matrix>& { return w.experts[i]; };
+  for (Matrix* m : {&w.shared.W_down, &w.experts[3].W_down}) {
+    const Matrix kept = *m;
+    m->conservativeResize(11, Eigen::NoChange);
+    CHECK_THROWS_WITH(Moe(config).forward(w, probe(50, 12, 1), {}), doctest::Contains("W_down [11, "));
+    CHECK_THROWS_WITH(Moe(config).infer(w, probe(50, 12, 1), source, {}), doctest::Contains("W_down [11, "));
+    *m = kept;
+  }
+  CHECK_THROWS_AS(Moe(config).forward(w, probe(2, 11, 1), {}), std::invalid_argument);
+  auto stored = Moe(config).forward(w, probe(2, 12, 1), {}).stored;
+  CHECK_THROWS_WITH(Moe(config).backward_input(w, std::move(stored), probe(2, 12, 1), probe(3, 12, 1), {}),
+                    "Moe: dh is [3, 12] but u is [2, 12]; they need the same shape");
   auto other = zeros(moe_shapes(config));
+  w.experts.pop_back();
   CHECK_THROWS_AS(MoeWeights<Matrix>::visit(
                       "", [](Role, const std::string&, const Matrix&, const Matrix&) {}, other, w),
                   std::invalid_argument);
