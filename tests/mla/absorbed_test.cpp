@@ -3,6 +3,8 @@
 
 #include <omp.h>
 
+#include "reference/linear/linear.hpp"
+#include "reference/mla/attention.hpp"
 #include "tests/mla/example.hpp"
 #include "tests/support/compare.hpp"
 
@@ -88,17 +90,35 @@ TEST_CASE("decoding in float: the absorbed form stays near the expanded one, and
   CHECK(outside(u[0], expanded, 2e-5) == "");  // as in mla_test
 }
 
-TEST_CASE("decoding in bf16 follows the precision: its output is BF16, near that of fp32 and not equal") {
+TEST_CASE("decoding in bf16: the expanded form rounds as training does, bit for bit") {
   const MlaConfig config = example_config();
   const auto p = example_weights(config);
-  Context bf16;
+  const Matrix h = probe(9, config.d, 1);
+  Context bf16 = context_of({{9, 0}});
   bf16.precision = Precision::bf16;
-  for (const auto attention : {absorbed_attention, cached_attention}) {
-    LatentCache cache, cache_bf16;
-    const Matrix u = attention(Mla(config), p, probe(9, config.d, 1), cache, {});
-    const Matrix u_bf16 = attention(Mla(config), p, probe(9, config.d, 1), cache_bf16, bf16);
-    CHECK(outside(u, u_bf16, 1e-3) != "");
-    CHECK(outside(u, u_bf16, 0.3) == "");  // as in mla_test
-    CHECK(different(cache_bf16.tokens(), cache.tokens()) != "");
+  LatentCache cache, cache_fp32;
+  const Matrix u = cached_attention(Mla(config), p, h, cache, bf16);
+  CHECK(different(u, Mla(config).forward(p, h, bf16).y) == "");
+  CHECK(outside(u, cached_attention(Mla(config), p, h, cache_fp32, {}), 1e-3) != "");
+}
+
+TEST_CASE("decoding in bf16: the absorbed form rounds W_UK, q~, W_UV and o_i, head by head") {
+  const MlaConfig config = example_config();
+  const Mla mla(config);
+  const auto p = example_weights(config);
+  const Matrix h = probe(9, config.d, 1);
+  Context bf16 = context_of({{9, 0}});
+  bf16.precision = Precision::bf16;
+  LatentCache cache;
+  const Matrix u = absorbed_attention(mla, p, h, cache, bf16);
+
+  const auto q = mla.recompute(p, mla.forward(p, h, bf16).stored, h, bf16).q;
+  Matrix o(9, 15), lse(9, 1), z(9, 10), query(9, 10 + 8);
+  for (Index i : {0, 1, 2}) {
+    query.leftCols(10) = dgrad(p.W_UK.middleRows(6 * i, 6), q.q_C.middleCols(6 * i, 6), Precision::bf16);
+    query.rightCols(8) = q.q_R.middleCols(8 * i, 8);
+    attend(z, lse, query, cache.tokens(), cache.c_KV_hat(10), mla.scale());
+    o.middleCols(5 * i, 5) = fprop(p.W_UV.middleRows(5 * i, 5), z, Precision::bf16);
   }
+  CHECK(different(u, fprop(p.W_O, o, Precision::bf16)) == "");
 }
