@@ -65,19 +65,19 @@ double Bigram::probability(Token previous, Token next) const {
 
 /// E: how much of each pair's probability each part gave. M: the weights are those shares, over all pairs.
 void Bigram::fit_weights(std::span<const std::vector<Token>> deleted) {
+  std::vector<std::array<double, 3>> pairs;
+  for_each_pair(deleted, [&](Token previous, Token next) {
+    check(previous);
+    check(next);
+    if (first_[previous] > 0) pairs.push_back(parts(previous, next));
+  });
   for (int round = 0; round < 50; ++round) {
     std::array<double, 3> share{1, 1, 1};
-    double num_pairs = 3;
-    for_each_pair(deleted, [&](Token previous, Token next) {
-      check(previous);
-      check(next);
-      if (first_[previous] == 0) return;
-      const std::array<double, 3> p = parts(previous, next);
+    for (const std::array<double, 3>& p : pairs) {
       const double sum = weights_[0] * p[0] + weights_[1] * p[1] + weights_[2] * p[2];
       for (int k = 0; k < 3; ++k) share[k] += weights_[k] * p[k] / sum;
-      ++num_pairs;
-    });
-    for (int k = 0; k < 3; ++k) weights_[k] = share[k] / num_pairs;
+    }
+    for (int k = 0; k < 3; ++k) weights_[k] = share[k] / (static_cast<double>(pairs.size()) + 3);
   }
 }
 

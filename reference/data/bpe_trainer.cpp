@@ -91,13 +91,11 @@ class Trainer {
     const std::vector<std::size_t> words = std::move(pairs_[pair].words);
     pairs_.erase(pair);
     for (const std::size_t w : words) merge_in(w, merge);
-    pairs_.erase(pair);
-    changed_.erase(pair);
     offer_changed();
   }
 
-  /// Replaces the pair from the left and keeps the counts of its neighbours. The counts of the pair itself, which is
-  /// gone afterwards, may become wrong.
+  /// Replaces the pair from the left and keeps the counts of its neighbours. The count of the pair itself is no longer
+  /// looked at: it cannot come back, since every new pair holds a new token.
   void merge_in(std::size_t w, const Merge& m) {
     std::vector<Token>& tokens = words_[w].tokens;
     std::size_t kept = 0;

@@ -17,6 +17,8 @@ namespace dsv3 {
 ///  - escapes `\r \n \t \f`, `\s \S \d \D`, `\p{..} \P{..}` with a general category, and escaped punctuation;
 ///  - quantifiers `* + ?`, also lazy and possessive, and `{n} {n,} {n,m}`; `$`, the end of a line or of the text.
 /// White space (`\s`) is what Unicode lists as White_Space, for which PCRE2's own `\s` takes U+180E as well.
+/// Characters that are newer than PCRE2's tables (10.42 in Debian 12: Unicode 14) count as unassigned, where a
+/// `tokenizers` library with newer tables may see a letter.
 /// Throws std::runtime_error naming what it is that is not accepted, and its offset.
 std::string pcre2_syntax(std::string_view pattern);
 

@@ -59,6 +59,11 @@ TEST_CASE("bigram: the weights are a maximum of the likelihood of the tenth, wit
   }
 }
 
+TEST_CASE("bigram: a pair whose first token was not counted says nothing about the weights") {
+  CHECK(Bigram(alternating({0, 1, 0, 1, 2}), 4).weights() == Bigram(alternating({0, 1, 0, 1, 2, 3}), 4).weights());
+  CHECK(Bigram(alternating({0, 1, 0, 1, 2}), 4).weights() != Bigram(alternating({0, 1, 0, 1, 2, 0, 2}), 4).weights());
+}
+
 TEST_CASE("bigram: the loss is the mean of -log P; pairs across sequences do not count") {
   const Bigram bigram(alternating({0, 1, 2}), 4);
   const double expected =

@@ -149,6 +149,29 @@ TEST_CASE("packing: the cut of a document differs between epochs") {
   CHECK(cuts.size() > 5);
 }
 
+TEST_CASE("packing: other documents are rearranged in other epochs, each with a cut of its own") {
+  const FimTokens fim{3, 2, 4};
+  std::vector<Tokens> some;
+  for (Token d = 1; d <= 8; ++d) some.emplace_back(40, 10 * d);
+  const PackedText text(some, {.sequence_length = 8 * 41 + 4 * 3 - 1, .fim_rate = 0.5, .fim = fim});
+  std::set<std::set<Token>> chosen;
+  std::set<std::ptrdiff_t> prefixes;
+  for (Index e = 0; e < 5; ++e) {
+    const Tokens tokens = text.sequences(e, 1);
+    std::set<Token> here;
+    for (auto end = tokens.begin(), begin = end; end != tokens.end(); begin = end) {
+      end = std::find(begin, tokens.end(), end_of_document) + 1;
+      if (*begin != fim.begin) continue;
+      here.insert(*std::max_element(begin, end));
+      if (e == 0) prefixes.insert(std::find(begin, end, fim.hole) - begin);
+    }
+    CHECK(here.size() == 4);
+    chosen.insert(here);
+  }
+  CHECK(chosen.size() > 1);
+  CHECK(prefixes.size() > 1);
+}
+
 TEST_CASE("packing: what cannot be is refused with numbers") {
   CHECK_THROWS_WITH_AS(PackedText({{1, 2, 3}}, {.sequence_length = 4}), doctest::Contains("has 4 tokens; at least 5"),
                        std::runtime_error);

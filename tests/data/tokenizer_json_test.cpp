@@ -98,6 +98,11 @@ TEST_CASE("tokenizer.json: String patterns, Digits, ByteLevel alone") {
         Tokens{'a' - '!', 'b' - '!', 'c' - '!'});
   CHECK(encode(with("/pre_tokenizer/pretokenizers/0", {{"type", "Digits"}, {"individual_digits", true}}), "abc1") ==
         Tokens{257, '1' - '!'});
+  for (const auto& [individual, pattern] : {std::pair{true, "\\p{N}"}, {false, "\\p{N}+"}}) {
+    const Json digits = {{"type", "Digits"}, {"individual_digits", individual}};
+    const Tokenizer tokenizer = parse_tokenizer_json(with("/pre_tokenizer/pretokenizers/0", digits).dump());
+    CHECK(tokenizer.data().splits == std::vector<SplitRule>{{pattern}});
+  }
   Json alone = with("/pre_tokenizer", small()["decoder"]);
   CHECK(parse_tokenizer_json(alone.dump()).data().splits.empty());
   alone["pre_tokenizer"].erase("use_regex");  // the library's default is true

@@ -109,6 +109,7 @@ TEST_CASE("tokenizer: normalized added tokens are sought in what the others leav
   TokenizerData data = bytes_only();
   data.added = {{256, "abc", true, true}, {257, "cd", true, false}};
   CHECK(Tokenizer(data).encode("abcd") == Tokens{'a' - '!', 'b' - '!', 257});
+  CHECK(Tokenizer(data).encode("abc") == Tokens{256});
   data.added[0].normalized = false;
   CHECK(Tokenizer(data).encode("abcd") == Tokens{256, 'd' - '!'});
 }

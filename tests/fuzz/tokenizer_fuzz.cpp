@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// Hostile tokenizer.json files: whatever the bytes, the reader refuses them with an exception or gives a tokenizer that
-/// brings every text back. The bytes are used in three ways, so that they get past the first brace: as the file, as a
-/// JSON merge patch on a good file, and as a pattern in a good file.
+/// Hostile tokenizer.json files: whatever the bytes, the reader refuses them with an exception or gives a tokenizer
+/// that brings every text back. The bytes are used in three ways, so that they get past the first brace: as the file,
+/// as a JSON merge patch on a good file, and as a pattern in a good file.
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
