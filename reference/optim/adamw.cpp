@@ -138,17 +138,19 @@ void adamw_step(AdamWState& state, const std::vector<NamedTensor>& weights, cons
   undecayed.decay = 0;
   const std::vector<Block> blocks = blocks_of(w);
   parallel_for(std::ssize(blocks), [&](Index b) {
-    const auto [i, begin, count] = blocks[static_cast<std::size_t>(b)];
-    real* const w_i = w[i].value->data() + begin;
-    real* const g_i = g[i].value->data() + begin;
-    const Factors& factors = w[i].role == Role::weight ? decayed : undecayed;
+    const Block block = blocks[static_cast<std::size_t>(b)];
+    const NamedTensor& tensor = w[block.tensor];
+    TensorMoments& moments = state.tensors[block.tensor];
+    real* const weight = tensor.value->data() + block.begin;
+    real* const gradient = g[block.tensor].value->data() + block.begin;
+    const Factors& factors = tensor.role == Role::weight ? decayed : undecayed;
     std::visit(
-        [&, begin = begin, count = count](auto& m) {
-          auto& v = std::get<std::decay_t<decltype(m)>>(state.tensors[i].v);
-          update(count, w_i, g_i, m.data() + begin, v.data() + begin, factors);
+        [&](auto& m) {
+          auto& v = std::get<std::decay_t<decltype(m)>>(moments.v);
+          update(block.count, weight, gradient, m.data() + block.begin, v.data() + block.begin, factors);
         },
-        state.tensors[i].m);
-    if (step.clear_gradients) std::fill_n(g_i, count, real(0));
+        moments.m);
+    if (step.clear_gradients) std::fill_n(gradient, block.count, real(0));
   });
 }
 

@@ -3,6 +3,6 @@
 #ifdef PART_IS_DOUBLE
 #define DSV3_REAL_IS_DOUBLE
 #endif
-#include "reference/core/random.hpp"
+#include "reference/core/real.hpp"
 
-std::uint64_t part() { return dsv3::Random(2).bits(); }
+std::size_t part() { return sizeof(dsv3::real); }
