@@ -150,6 +150,8 @@ Backward<Moe::Deferred> Moe::backward_input(const Params& p, Stored&& stored, Ma
   }
   require(shape_of(dh) == shape_of(u), "Moe", "dh is ", shape_text(dh), " but u is ", shape_text(u),
           "; they need the same shape");
+  require(u.rows() == stored.routing.g.rows(), "Moe", "u is ", shape_text(u), " but the forward pass had ",
+          stored.routing.g.rows(), " tokens");
   auto [du_rows, dg, experts] = backward_experts(p, stored, u, dh, context);
   Matrix ds;
   if (stored.balance_f.size() > 0)

@@ -299,6 +299,9 @@ TEST_CASE("moe: tensors have names and roles; weights of another number of exper
   auto stored = Moe(config).forward(w, probe(2, 12, 1), {}).stored;
   CHECK_THROWS_WITH(Moe(config).backward_input(w, std::move(stored), probe(2, 12, 1), probe(3, 12, 1), {}),
                     "Moe: dh is [3, 12] but u is [2, 12]; they need the same shape");
+  stored = Moe(config).forward(w, probe(2, 12, 1), {}).stored;
+  CHECK_THROWS_WITH(Moe(config).backward_input(w, std::move(stored), probe(1, 12, 1), probe(1, 12, 1), {}),
+                    "Moe: u is [1, 12] but the forward pass had 2 tokens");
   auto other = zeros(moe_shapes(config));
   w.experts.pop_back();
   CHECK_THROWS_AS(MoeWeights<Matrix>::visit(
