@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "reference/checkpoint/hf_checkpoint.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "reference/checkpoint/atomic_file.hpp"

@@ -17,6 +17,7 @@
 ///                                                (embed_tokens) and the head (shared_head.head)
 #pragma once
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "reference/core/matrix.hpp"
