@@ -11,7 +11,6 @@
 #include "reference/cli/progress.hpp"
 #include "reference/core/require.hpp"
 #include "reference/serving/inference.hpp"
-#include "reference/serving/streamed_weights.hpp"
 
 namespace dsv3::cli {
 namespace {
@@ -39,7 +38,7 @@ Precision precision_of(const std::string& name) {
 
 int forward(const ForwardArguments& a) {
   const Precision precision = precision_of(a.precision);
-  const StreamedModel model = open_streamed(model_folder(a.model));
+  const StreamedModel model = open_model_folder(model_folder(a.model));
   const std::vector<Token> tokens = read_tokens(a.tokens, model.config.model.V);
 
   std::deque<Matrix> values;  // keeps its elements where they are

@@ -10,7 +10,6 @@
 #include "reference/cli/model_folder.hpp"
 #include "reference/core/require.hpp"
 #include "reference/data/tokenizer_json.hpp"
-#include "reference/serving/streamed_weights.hpp"
 
 namespace dsv3::cli {
 namespace {
@@ -20,7 +19,7 @@ constexpr std::size_t memory_limit_bytes = std::size_t{8} << 30;
 
 /// The model in memory if it fits, else streamed.
 Inference open_model(const std::filesystem::path& folder, ModelWeights<Matrix>& weights) {
-  const StreamedModel streamed = open_streamed(folder);
+  const StreamedModel streamed = open_model_folder(folder);
   const ModelConfig& config = streamed.config.model;
   const ParameterCounts counts = count_parameters(config);
   if (static_cast<std::size_t>(counts.total + counts.mtp) * sizeof(real) > memory_limit_bytes)

@@ -81,9 +81,12 @@ RmsNormWeights<Matrix> read_final_norm(const Opened& model) {
 StreamedModel open_streamed(const std::filesystem::path& folder) {
   const auto model = std::make_shared<Opened>(
       Opened{.config = read_hf_config(folder), .checkpoint = open_checkpoint(folder), .shapes = {}, .expert = {}});
+  const Index announced = model->config.model.D;
+  model->config.model.D = mtp_modules_in(model->checkpoint, model->config.model);
   model->shapes = shapes(model->config.model);
   require_no_problems(model->checkpoint, model->config.load, hf_tensors(model->config.model, model->shapes));
   return {.config = model->config,
+          .absent_mtp = announced - model->config.model.D,
           .source = {.embed = [model](std::span<const Token> tokens) { return read_embeddings(*model, tokens); },
                      .block = [model](Index layer) { return read_block(*model, layer); },
                      .expert = [model](Index layer, Index expert) -> const SwigluWeights<Matrix>& {

@@ -10,13 +10,15 @@
 namespace dsv3 {
 
 struct StreamedModel {
-  HfConfig config;
+  HfConfig config;            ///< with as many MTP modules as the checkpoint holds
+  Index absent_mtp = 0;       ///< modules that config.json announces but the checkpoint has no tensor of
   WeightSource source;
 };
 
 /// Opens a folder with config.json and safetensors files and checks every tensor's name, type and shape before anything
 /// is read. At any time the source holds one layer without its routed experts, one expert, and a piece of the head:
-/// tensors are mapped, so a checkpoint may be larger than memory.
+/// tensors are mapped, so a checkpoint may be larger than memory. MTP modules of which no tensor is there are left out,
+/// for the caller to report: transformers saves models so.
 /// Throws std::runtime_error listing everything that does not fit (checkpoint_problems), or naming what a piece holds
 /// that is no weight (values that are not finite, scales that do not fit) when that piece is read.
 StreamedModel open_streamed(const std::filesystem::path& folder);

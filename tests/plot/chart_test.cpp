@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "reference/plot/chart.hpp"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <stdexcept>
+
+using namespace dsv3::plot;
+
+namespace {
+
+std::size_t occurrences(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("svg: a line from corner to corner of the axes, its name and the labels") {
+  const LineChart chart{.title = "t<1>", .x_label = "steps", .y_label = "loss", .lines = {{"main", {0, 10}, {2, 4}}}};
+  const std::string text = svg({chart}, 460, 300);
+  CHECK(text.find("M58.0 256.0L444.0 34.0") != std::string::npos);  // margins 58, 16, 34, 44 in 460 x 300
+  CHECK(text.find("t&lt;1&gt;") != std::string::npos);
+  for (const char* word : {">main<", ">steps<", ">loss<", ">10<", ">4<"}) CHECK(text.find(word) != std::string::npos);
+}
+
+TEST_CASE("svg: a point that is not finite interrupts the line; it does not move the axes") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 1, 2, 3}, {0, nan, 0, 1}}}};
+  const std::string text = svg({chart});
+  CHECK(text.find("nan") == std::string::npos);
+  const std::size_t path = text.find("<path d=\"M58.0");
+  REQUIRE(path != std::string::npos);
+  CHECK(occurrences(text.substr(path, text.find('/', path) - path), "M") == 2);
+}
+
+TEST_CASE("svg: a heat map has a cell per value, white for low and dark for high") {
+  const HeatMap map{.title = "", .x_label = "", .y_label = "", .rows = {{0, 1, 2}, {2, 1, 0}}, .low = 0, .high = 2};
+  const std::string text = svg({map});
+  CHECK(occurrences(text, "fill=\"#ffffff\"") == 2);
+  CHECK(occurrences(text, "fill=\"#143c96\"") == 2);
+}
+
+TEST_CASE("svg: what cannot be drawn is refused") {
+  CHECK_THROWS_AS(svg({}), std::invalid_argument);
+  CHECK_THROWS_AS(svg({LineChart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {1, 2}, {1}}}}}), std::invalid_argument);
+  CHECK_THROWS_AS(svg({HeatMap{.title = "", .x_label = "", .y_label = "", .rows = {{1, 2}, {1}}}}), std::invalid_argument);
+}
