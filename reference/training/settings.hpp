@@ -16,7 +16,7 @@ struct RunSettings {
   Index sequences = 8;             ///< per step, at full batch size
   Index sequence_length = 128;     ///< T
   Index micro_batch = 8;           ///< sequences in memory at once
-  double learning_rate = 3e-3;     ///< the peak of the schedule
+  double learning_rate = 5e-3;     ///< the peak of the schedule
   double bias_speed = 0.01;        ///< gamma until the last stretch of the schedule
   double balance_alpha = 1e-4;     ///< alpha of Eq. (17)
   std::string balance_scope = "sequence";  ///< or "batch"
