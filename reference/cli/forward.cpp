@@ -64,7 +64,8 @@ int forward(const ForwardArguments& a) {
   write_safetensors(a.out, tensors, {{"model", a.model}, {"precision", a.precision}});
 
   if (a.json) {
-    nlohmann::ordered_json summary = {{"out", a.out}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
+    nlohmann::ordered_json summary = {
+        {"out", a.out}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
     for (const TensorToWrite& t : tensors) summary["tensors"][t.name] = t.shape;
     fmt::print("{}\n", summary.dump());
   } else {

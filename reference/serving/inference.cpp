@@ -37,8 +37,8 @@ Matrix Inference::extend(SequenceState& state, std::span<const Token> tokens, At
   const auto rows = static_cast<Index>(tokens.size());
   const Index longest = model_.config.mla.rope.max_length;
   require(rows >= 1, "inference", "no tokens to feed; it needs at least one");
-  require(state.length + rows <= longest, "inference", state.length + rows, " tokens do not fit; the model has ", longest,
-          " positions");
+  require(state.length + rows <= longest, "inference", state.length + rows, " tokens do not fit; the model has ",
+          longest, " positions");
   Matrix x = round_to(precision_, source_.embed(tokens));
   for (Index layer = 0; layer < model_.config.L; ++layer) {
     const auto p = source_.block(layer);
@@ -79,7 +79,7 @@ std::vector<Matrix> Inference::mtp_logits(const Matrix& h, std::span<const Token
     const Matrix h_prime = fprop(p->M, module.recompute(*p, {}, x, here).normed, precision_);  // Eq. (21)
     LatentCache cache;
     below = run_block(module.block, p->block, model_.config.L + k - 1, h_prime, cache, AttentionForm::naive, here);
-    all.push_back(logits(model_.norm.forward(p->norm_out, below, here).y));                   // Eq. (23)
+    all.push_back(logits(model_.norm.forward(p->norm_out, below, here).y));  // Eq. (23)
   }
   return all;
 }

@@ -31,7 +31,8 @@ void write_moments(const fs::path& path, const AdamWState& optimizer) {
   each_moment(optimizer, [&](const std::string& name, const TensorMoments& t, const Moment& moment) {
     const bool is_bf16 = std::holds_alternative<std::vector<std::uint16_t>>(moment);
     const Dtype dtype = is_bf16 ? Dtype::bf16 : sizeof(real) == 8 ? Dtype::f64 : Dtype::f32;
-    tensors.push_back(made_tensor(name, dtype, {t.shape.rows, t.shape.cols}, [&t, &moment] { return values_of(moment, t.shape); }));
+    tensors.push_back(
+        made_tensor(name, dtype, {t.shape.rows, t.shape.cols}, [&t, &moment] { return values_of(moment, t.shape); }));
   });
   write_safetensors(path, tensors, {{"format", "dsv3 AdamW moments"}});
 }
@@ -42,8 +43,10 @@ void read_moments(const fs::path& path, AdamWState& optimizer) {
     const auto found = file.contents.tensors.find(name);
     require_world(found != file.contents.tensors.end(), path.string(), "has no tensor ", name);
     const Matrix values = to_matrix(found->second);
-    require_world(shape_of(values) == t.shape, found->second.where, "is ", shape_text(values), "; ", text(t.shape), " is needed");
-    moment = moment_of(values, std::holds_alternative<std::vector<real>>(moment) ? MomentFormat::fp32 : MomentFormat::bf16);
+    require_world(shape_of(values) == t.shape, found->second.where, "is ", shape_text(values), "; ", text(t.shape),
+                  " is needed");
+    moment =
+        moment_of(values, std::holds_alternative<std::vector<real>>(moment) ? MomentFormat::fp32 : MomentFormat::bf16);
   });
 }
 
@@ -53,7 +56,8 @@ std::vector<std::pair<Index, fs::path>> checkpoints_of(const fs::path& out) {
   if (!fs::is_directory(out / "checkpoints")) return found;
   for (const auto& entry : fs::directory_iterator(out / "checkpoints")) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("step_") && name.size() > 5 && std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    if (name.starts_with("step_") && name.size() > 5 &&
+        std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; }))
       found.emplace_back(std::stoll(name.substr(5)), entry.path());
   }
   std::sort(found.begin(), found.end());
@@ -62,10 +66,12 @@ std::vector<std::pair<Index, fs::path>> checkpoints_of(const fs::path& out) {
 
 }  // namespace
 
-void save_training_state(const fs::path& out, const TrainingOptions& options, const TrainingState& state, std::uint64_t fingerprint) {
+void save_training_state(const fs::path& out, const TrainingOptions& options, const TrainingState& state,
+                         std::uint64_t fingerprint) {
   fs::create_directories(out / "checkpoints");
   AtomicDirectory folder(out / "checkpoints" / fmt::format("step_{:06}", state.step));
-  write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights), sizeof(real) == 8 ? Dtype::f64 : Dtype::f32);
+  write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights),
+              sizeof(real) == 8 ? Dtype::f64 : Dtype::f32);
   fs::copy_file(out / "tokenizer.json", folder.folder() / "tokenizer.json");
   write_moments(folder.folder() / "optimizer.safetensors", state.optimizer);
   const nlohmann::ordered_json json = {{"step", state.step}, {"sequences", state.sequences}, {"text", fingerprint}};
@@ -81,9 +87,11 @@ std::optional<fs::path> newest_checkpoint(const fs::path& out) {
   return all.back().second;
 }
 
-TrainingState load_training_state(const fs::path& checkpoint, const TrainingOptions& options, std::uint64_t fingerprint) {
+TrainingState load_training_state(const fs::path& checkpoint, const TrainingOptions& options,
+                                  std::uint64_t fingerprint) {
   const HfConfig config = read_hf_config(checkpoint);
-  require_world(config.model == options.config, checkpoint.string(), "holds another configuration than the run's settings say");
+  require_world(config.model == options.config, checkpoint.string(),
+                "holds another configuration than the run's settings say");
   TrainingState state{.weights = zeros(shapes(options.config)), .optimizer = {}};
   load_weights(open_checkpoint(checkpoint), config.load, hf_tensors(options.config, state.weights));
   state.optimizer = adamw_state(tensors_of(state.weights), options.adamw.moments);

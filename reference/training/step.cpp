@@ -22,9 +22,13 @@ Trainer::Trainer(const TrainingOptions& options)
 
 StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
   const Index T = options_.sequence_length;
-  StepReport report{.step = state.step + 1, .tokens = 0, .settings = settings(options_.schedules, state.step + 1, state.sequences * T), .loss = {}};
+  StepReport report{.step = state.step + 1,
+                    .tokens = 0,
+                    .settings = settings(options_.schedules, state.step + 1, state.sequences * T),
+                    .loss = {}};
   const Index sequences = report.settings.sequences;
-  Objective objective{.weight = 1.0 / static_cast<double>(sequences * T), .lambda = report.settings.mtp_lambda,
+  Objective objective{.weight = 1.0 / static_cast<double>(sequences * T),
+                      .lambda = report.settings.mtp_lambda,
                       .balance = {.alpha = options_.balance_alpha, .scope = options_.balance_scope}};
   for (Index first = 0; first < sequences; first += options_.micro_batch) {
     const Batch batch = batches(state.sequences + first, std::min(options_.micro_batch, sequences - first));

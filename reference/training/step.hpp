@@ -11,8 +11,8 @@ namespace dsv3 {
 struct TrainingState {
   ModelWeights<Matrix> weights;  ///< master weights, FP32
   AdamWState optimizer;
-  Index step = 0;                ///< steps done
-  Index sequences = 0;           ///< sequences seen
+  Index step = 0;       ///< steps done
+  Index sequences = 0;  ///< sequences seen
 };
 
 /// Weights drawn from `options.seed`, zero moments.

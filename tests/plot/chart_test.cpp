@@ -46,6 +46,8 @@ TEST_CASE("svg: a heat map has a cell per value, white for low and dark for high
 
 TEST_CASE("svg: what cannot be drawn is refused") {
   CHECK_THROWS_AS(svg({}), std::invalid_argument);
-  CHECK_THROWS_AS(svg({LineChart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {1, 2}, {1}}}}}), std::invalid_argument);
-  CHECK_THROWS_AS(svg({HeatMap{.title = "", .x_label = "", .y_label = "", .rows = {{1, 2}, {1}}}}), std::invalid_argument);
+  CHECK_THROWS_AS(svg({LineChart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {1, 2}, {1}}}}}),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(svg({HeatMap{.title = "", .x_label = "", .y_label = "", .rows = {{1, 2}, {1}}}}),
+                  std::invalid_argument);
 }
