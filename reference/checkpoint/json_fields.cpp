@@ -37,6 +37,12 @@ Index JsonFields::integer(const std::string& key, Index low, Index high) {
   return value.get<Index>();
 }
 
+std::uint64_t JsonFields::natural(const std::string& key) {
+  const json& value = at(key);
+  check(value.is_number_unsigned(), key, "a whole number from 0 to 2^64 - 1 is needed");
+  return value.get<std::uint64_t>();
+}
+
 double JsonFields::number(const std::string& key, double low, double high) {
   const json& value = at(key);
   const bool ok = value.is_number() && value.get<double>() >= low && value.get<double>() <= high;

@@ -3,6 +3,7 @@
 /// Reads the fields of one JSON object, each with its range, and knows which ones nobody asked for. For .cpp files
 /// only.
 #pragma once
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -20,6 +21,8 @@ class JsonFields {
   bool has(const std::string& key);
   /// A whole number in low .. high.
   Index integer(const std::string& key, Index low, Index high);
+  /// A whole number in 0 .. 2^64 - 1.
+  std::uint64_t natural(const std::string& key);
   /// A finite number in low .. high.
   double number(const std::string& key, double low, double high);
   bool boolean(const std::string& key);

@@ -48,7 +48,8 @@ int generate(const GenerateArguments& a) {
   };
   const Token end = tokenizer.find_added(end_token).value_or(no_end);
   const std::vector<Token> written =
-      generate(model, prompt, a.max_new, end, {.temperature = a.temperature, .seed = a.seed}, emit);
+      generate(model, prompt, a.max_new, end,
+               {.temperature = a.temperature, .seed = a.seed, .num_tokens = tokenizer.vocab_size()}, emit);
   if (a.json)
     fmt::print("{}\n", nlohmann::ordered_json(
                            {{"prompt_tokens", prompt}, {"tokens", written}, {"text", tokenizer.decode(written)}})

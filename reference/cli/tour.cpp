@@ -134,8 +134,9 @@ void draw(const RunResult& run, const fs::path& out) {
 }
 
 std::string sample_text(const Inference& model, const RunResult& run, const std::string& prompt, std::uint64_t seed) {
-  const std::vector<Token> written = generate(model, run.text.tokenizer.encode(prompt), 80,
-                                              run.text.tokenizer.added(end_token), {.temperature = 0.7, .seed = seed});
+  const std::vector<Token> written =
+      generate(model, run.text.tokenizer.encode(prompt), 80, run.text.tokenizer.added(end_token),
+               {.temperature = 0.7, .seed = seed, .num_tokens = run.text.tokenizer.vocab_size()});
   return prompt + run.text.tokenizer.decode(written, true);
 }
 

@@ -30,14 +30,16 @@ std::vector<Token> generate(const Inference& model, std::span<const Token> promp
   const auto length = static_cast<Index>(prompt.size());
   const Index longest = model.config().mla.rope.max_length;
   require(length >= 1, "generate", "the prompt is empty; it needs at least one token");
-  require(max_new >= 0 && length + max_new <= longest, "generate", "a prompt of ", length, " tokens and ", max_new,
+  require(max_new >= 0 && max_new <= longest - length, "generate", "a prompt of ", length, " tokens and ", max_new,
           " new ones; together they must fit the ", longest, " positions of the model");
+  const Index V = model.config().V, drawn = sampling.num_tokens == 0 ? V : sampling.num_tokens;
+  require(drawn >= 1 && drawn <= V, "generate", "num_tokens is ", drawn, "; it must be 0 (all) to ", V);
   Random random(sampling.seed);
   SequenceState state = model.start();
   std::vector<Token> written;
   Matrix h = max_new > 0 ? model.extend(state, prompt, AttentionForm::naive) : Matrix();
   while (static_cast<Index>(written.size()) < max_new) {
-    const Token next = sample(model.logits(h.bottomRows(1)), sampling.temperature, random);
+    const Token next = sample(model.logits(h.bottomRows(1)).leftCols(drawn), sampling.temperature, random);
     if (next == end_token) break;
     written.push_back(next);
     if (emit) emit(next);

@@ -25,7 +25,14 @@ Matrix Inference::run_block(const Block& block, const BlockWeights<Matrix>& p, I
                             LatentCache& cache, AttentionForm form, const Context& context) const {
   const auto attend = form == AttentionForm::absorbed ? absorbed_attention : cached_attention;
   const Matrix h = block.norm.forward(p.norm_attention, x, context).y;
-  const Matrix x_prime = round_to(precision_, x + attend(block.mla, p.mla, h, cache, context));
+  const Matrix u = attend(block.mla, p.mla, h, cache, context);
+  if (context.tap) {  // of the new tokens
+    const Index d_c = block.mla.config().d_c;
+    context.show("c_KV_hat", cache.c_KV_hat(d_c).bottomRows(u.rows()));
+    context.show("k_R", cache.k_R(d_c).bottomRows(u.rows()));
+    context.show("u", u);
+  }
+  const Matrix x_prime = round_to(precision_, x + u);
   const Matrix h_prime = block.norm.forward(p.norm_ffn, x_prime, context).y;
   const auto expert = [&](Index i) -> const SwigluWeights<Matrix>& { return source_.expert(layer, i); };
   Matrix y = round_to(precision_, x_prime + block.ffn.infer(p.ffn, h_prime, expert, context));
@@ -39,6 +46,9 @@ Matrix Inference::extend(SequenceState& state, std::span<const Token> tokens, At
   require(rows >= 1, "inference", "no tokens to feed; it needs at least one");
   require(state.length + rows <= longest, "inference", state.length + rows, " tokens do not fit; the model has ",
           longest, " positions");
+  require(std::ssize(state.caches) == model_.config.L, "inference", "the state has caches of ", state.caches.size(),
+          " layers; the model has ", model_.config.L, ": begin with start()");
+  for (LatentCache& cache : state.caches) cache.length = state.length;  // forget what a failed call left behind
   Matrix x = round_to(precision_, source_.embed(tokens));
   for (Index layer = 0; layer < model_.config.L; ++layer) {
     const auto p = source_.block(layer);
@@ -66,6 +76,8 @@ std::vector<Matrix> Inference::mtp_logits(const Matrix& h, std::span<const Token
   require(model_.config.mtp_reads_normed, "mtp_logits",
           "this model's MTP modules read the representation before the final norm; only the normalised one is at hand");
   const Index d = model_.config.d();
+  require(h.rows() == std::ssize(tokens) && h.cols() == d, "mtp_logits", "representations are ", shape_text(h), " for ",
+          tokens.size(), " tokens; they need a row of ", d, " for each");
   std::vector<Matrix> all;
   Matrix below = h;
   for (Index k = 1; k <= model_.config.D; ++k) {

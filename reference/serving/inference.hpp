@@ -29,7 +29,10 @@ class Inference {
   SequenceState start() const;
 
   /// Feeds `tokens` after those `state` has seen; returns RMSNorm(h), one row for each of them, [n, d].
-  /// Throws std::invalid_argument where the sequence would grow beyond the longest position the model has.
+  /// Throws std::invalid_argument where the sequence would grow beyond the longest position the model has or `state` is
+  /// not from start(), and what the source throws. After any of these the sequence is where it was.
+  /// Shown to the tap, of the new tokens: layers.I. c_KV_hat, k_R (what is cached), u, what Moe shows, out;
+  /// norm_final.out.
   Matrix extend(SequenceState& state, std::span<const Token> tokens, AttentionForm form) const;
 
   /// Logits of already normalised rows, [n, V]; the head is asked for in pieces.
@@ -37,7 +40,8 @@ class Inference {
 
   /// Logits of MTP module k = 1 .. D for every k at once: element k-1 is [T-k, V], row i predicting token i+k+1 of a
   /// sequence of T tokens whose main representations after (`h`) the final norm are given.
-  /// Throws std::invalid_argument if the model reads the representation before its final norm (mtp_reads_normed false).
+  /// Throws std::invalid_argument if the model reads the representation before its final norm (mtp_reads_normed false),
+  /// and unless `h` has a row for each token and there are more than D.
   std::vector<Matrix> mtp_logits(const Matrix& h, std::span<const Token> tokens) const;
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reference/training/log.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -62,11 +63,20 @@ void for_each_line(const std::string& path, const Use& use) {
   }
 }
 
+bool same_sizes(const std::vector<std::vector<Index>>& a, const std::vector<std::vector<Index>>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.size() == y.size(); });
+}
+
 }  // namespace
 
 std::vector<LogEntry> read_log(const std::string& path) {
   std::vector<LogEntry> entries;
-  for_each_line(path, [&](LogEntry entry, const std::string&) { entries.push_back(std::move(entry)); });
+  for_each_line(path, [&](LogEntry entry, const std::string&) {
+    const bool fits = entries.empty() || same_sizes(entry.load, entries[0].load);
+    require_world(fits, path, "line ", entries.size() + 1, " has loads of other layers or experts than line 1");
+    entries.push_back(std::move(entry));
+  });
   return entries;
 }
 

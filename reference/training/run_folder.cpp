@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "reference/checkpoint/atomic_file.hpp"
 #include "reference/checkpoint/hf_checkpoint.hpp"
+#include "reference/checkpoint/json_fields.hpp"
 #include "reference/checkpoint/safetensors_writer.hpp"
+#include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
 
 namespace dsv3 {
@@ -26,13 +28,16 @@ void each_moment(State& optimizer, const Use& use) {
   }
 }
 
+constexpr Dtype real_dtype = sizeof(real) == 8 ? Dtype::f64 : Dtype::f32;
+
+bool is_bf16(const Moment& moment) { return std::holds_alternative<std::vector<std::uint16_t>>(moment); }
+Dtype stored_dtype(const Moment& moment) { return is_bf16(moment) ? Dtype::bf16 : real_dtype; }
+
 void write_moments(const fs::path& path, const AdamWState& optimizer) {
   std::vector<TensorToWrite> tensors;
   each_moment(optimizer, [&](const std::string& name, const TensorMoments& t, const Moment& moment) {
-    const bool is_bf16 = std::holds_alternative<std::vector<std::uint16_t>>(moment);
-    const Dtype dtype = is_bf16 ? Dtype::bf16 : sizeof(real) == 8 ? Dtype::f64 : Dtype::f32;
-    tensors.push_back(
-        made_tensor(name, dtype, {t.shape.rows, t.shape.cols}, [&t, &moment] { return values_of(moment, t.shape); }));
+    tensors.push_back(made_tensor(name, stored_dtype(moment), {t.shape.rows, t.shape.cols},
+                                  [&t, &moment] { return values_of(moment, t.shape); }));
   });
   write_safetensors(path, tensors, {{"format", "dsv3 AdamW moments"}});
 }
@@ -42,12 +47,23 @@ void read_moments(const fs::path& path, AdamWState& optimizer) {
   each_moment(optimizer, [&](const std::string& name, const TensorMoments& t, Moment& moment) {
     const auto found = file.contents.tensors.find(name);
     require_world(found != file.contents.tensors.end(), path.string(), "has no tensor ", name);
+    require_world(found->second.dtype == stored_dtype(moment), found->second.where, "is ",
+                  dsv3::name(found->second.dtype), "; ", dsv3::name(stored_dtype(moment)), " is needed");
     const Matrix values = to_matrix(found->second);
     require_world(shape_of(values) == t.shape, found->second.where, "is ", shape_text(values), "; ", text(t.shape),
                   " is needed");
-    moment =
-        moment_of(values, std::holds_alternative<std::vector<real>>(moment) ? MomentFormat::fp32 : MomentFormat::bf16);
+    require_world(values.allFinite(), found->second.where, "holds values that are not finite");
+    moment = moment_of(values, is_bf16(moment) ? MomentFormat::bf16 : MomentFormat::fp32);
   });
+}
+
+/// N of "step_N", if that is all of the name.
+std::optional<Index> step_of(const std::string& name) {
+  Index step = 0;
+  const char* const end = name.data() + name.size();
+  if (!name.starts_with("step_") || name.size() == 5 || name[5] == '-') return std::nullopt;
+  const auto [stop, error] = std::from_chars(name.data() + 5, end, step);
+  return error == std::errc() && stop == end ? std::optional(step) : std::nullopt;
 }
 
 /// The numbers of complete checkpoints, ascending.
@@ -56,12 +72,35 @@ std::vector<std::pair<Index, fs::path>> checkpoints_of(const fs::path& out) {
   if (!fs::is_directory(out / "checkpoints")) return found;
   for (const auto& entry : fs::directory_iterator(out / "checkpoints")) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("step_") && name.size() > 5 &&
-        std::all_of(name.begin() + 5, name.end(), [](char c) { return c >= '0' && c <= '9'; }))
-      found.emplace_back(std::stoll(name.substr(5)), entry.path());
+    if (const std::optional<Index> step = step_of(name); step && entry.is_directory())
+      found.emplace_back(*step, entry.path());
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+/// Those before the last two, and what saves that were killed have left behind.
+void remove_old_checkpoints(const fs::path& out) {
+  const auto all = checkpoints_of(out);
+  for (std::size_t i = 0; i + 2 < all.size(); ++i) fs::remove_all(all[i].second);
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(out / "checkpoints"))
+    if (is_temporary(entry.path())) leftovers.push_back(entry.path());
+  for (const fs::path& path : leftovers) fs::remove_all(path);
+}
+
+/// state.json: sets the counters of `state` and returns the text's fingerprint.
+std::uint64_t read_counters(const fs::path& path, TrainingState& state) {
+  const MappedFile file(path);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const nlohmann::json json = parse_strict_json(text, path.string());
+  JsonFields fields(json, path.string());
+  constexpr Index most = Index{1} << 53;
+  state.step = state.optimizer.step = fields.integer("step", 0, most);
+  state.sequences = fields.integer("sequences", 0, most);
+  const std::uint64_t fingerprint = fields.natural("text");
+  fields.refuse_others({});
+  return fingerprint;
 }
 
 }  // namespace
@@ -70,15 +109,13 @@ void save_training_state(const fs::path& out, const TrainingOptions& options, co
                          std::uint64_t fingerprint) {
   fs::create_directories(out / "checkpoints");
   AtomicDirectory folder(out / "checkpoints" / fmt::format("step_{:06}", state.step));
-  write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights),
-              sizeof(real) == 8 ? Dtype::f64 : Dtype::f32);
+  write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights), real_dtype);
   fs::copy_file(out / "tokenizer.json", folder.folder() / "tokenizer.json");
   write_moments(folder.folder() / "optimizer.safetensors", state.optimizer);
   const nlohmann::ordered_json json = {{"step", state.step}, {"sequences", state.sequences}, {"text", fingerprint}};
   write_file(folder.folder() / "state.json", json.dump() + "\n");
   folder.commit();
-  const auto all = checkpoints_of(out);
-  for (std::size_t i = 0; i + 2 < all.size(); ++i) fs::remove_all(all[i].second);
+  remove_old_checkpoints(out);
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& out) {
@@ -98,20 +135,8 @@ TrainingState load_training_state(const fs::path& checkpoint, const TrainingOpti
   read_moments(checkpoint / "optimizer.safetensors", state.optimizer);
 
   const fs::path path = checkpoint / "state.json";
-  std::ifstream in(path);
-  require_world(in.good(), path.string(), "cannot be read");
-  std::uint64_t text = 0;
-  try {
-    const nlohmann::json json = nlohmann::json::parse(in);
-    json.at("step").get_to(state.step);
-    json.at("sequences").get_to(state.sequences);
-    json.at("text").get_to(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(concat(path.string(), ": is not the state of a run: ", error.what()));
-  }
-  require_world(text == fingerprint, path.string(),
+  require_world(read_counters(path, state) == fingerprint, path.string(),
                 "the training text or tokenizer is not the one the run began with; a resumed run needs the same");
-  state.optimizer.step = state.step;
   return state;
 }
 

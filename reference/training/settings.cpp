@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "reference/training/settings.hpp"
 
-#include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "reference/checkpoint/atomic_file.hpp"
+#include "reference/checkpoint/json_fields.hpp"
+#include "reference/checkpoint/mapped_file.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
 
@@ -26,6 +27,9 @@ Schedules schedules_of(const RunSettings& s) {
   require(s.steps >= 1, "train", "steps is ", s.steps, "; it must be at least 1");
   require(s.sequences >= 1, "train", "sequences is ", s.sequences, "; it must be at least 1");
   require(s.sequence_length >= 1, "train", "the sequence length is ", s.sequence_length, "; it must be at least 1");
+  constexpr Index most = Index{1} << 53;  // exact as a double
+  require(s.steps <= most / s.sequences && s.sequence_length <= most / (s.steps * s.sequences), "train", s.steps,
+          " steps of ", s.sequences, " sequences of ", s.sequence_length, " tokens are more than 2^53 tokens");
   Schedules report = report_schedules();
   report.bias_speed.before = s.bias_speed;
   return scaled(report, {.total_tokens = s.steps * s.sequences * s.sequence_length,
@@ -53,6 +57,16 @@ void each_field(Settings& s, const Use& use) {
   use("seed", s.seed);
   use("evaluate_every", s.evaluate_every);
   use("save_every", s.save_every);
+}
+
+/// Any value of the field's type: options_of judges it.
+void read(JsonFields& fields, const char* name, std::string& field) { field = fields.text(name); }
+void read(JsonFields& fields, const char* name, std::uint64_t& field) { field = fields.natural(name); }
+void read(JsonFields& fields, const char* name, Index& field) {
+  field = fields.integer(name, std::numeric_limits<Index>::min(), std::numeric_limits<Index>::max());
+}
+void read(JsonFields& fields, const char* name, double& field) {
+  field = fields.number(name, std::numeric_limits<double>::lowest(), std::numeric_limits<double>::max());
 }
 
 }  // namespace
@@ -85,22 +99,13 @@ void write_settings(const std::filesystem::path& path, const RunSettings& settin
 }
 
 RunSettings read_settings(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  require_world(in.good(), path.string(), "cannot be read");
-  std::stringstream text;
-  text << in.rdbuf();
-  nlohmann::json json = parse_strict_json(text.str(), path.string());
+  const MappedFile file(path);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const nlohmann::json json = parse_strict_json(text, path.string());
+  JsonFields fields(json, path.string());
   RunSettings settings;
-  try {
-    each_field(settings, [&](const char* name, auto& field) {
-      json.at(name).get_to(field);
-      json.erase(name);
-    });
-  } catch (const nlohmann::json::exception& error) {
-    throw std::runtime_error(concat(path.string(), ": is not the settings of a run: ", error.what()));
-  }
-  require_world(json.empty(), path.string(),
-                "has a field this version does not know: ", json.empty() ? "" : json.begin().key());
+  each_field(settings, [&](const char* name, auto& field) { read(fields, name, field); });
+  fields.refuse_others({});
   return settings;
 }
 

@@ -2,6 +2,7 @@
 #include "reference/training/step.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "reference/core/require.hpp"
 #include "reference/moe/balance.hpp"
@@ -20,22 +21,33 @@ Trainer::Trainer(const TrainingOptions& options)
   validate(options);
 }
 
+BatchLoss Trainer::accumulate(const TrainingState& state, const BatchSource& batches, const StepSettings& now) {
+  const Index T = options_.sequence_length;
+  if (!std::exchange(gradients_are_zero_, false))  // the last step threw
+    for (const NamedTensor& gradient : tensors_of(gradients_)) gradient.value->setZero();
+  Objective objective{.weight = 1.0 / static_cast<double>(now.sequences * T),
+                      .lambda = now.mtp_lambda,
+                      .balance = {.alpha = options_.balance_alpha, .scope = options_.balance_scope}};
+  BatchLoss loss;
+  for (Index first = 0; first < now.sequences; first += options_.micro_batch) {
+    const Index count = std::min(options_.micro_batch, now.sequences - first);
+    const Batch batch = batches(state.sequences + first, count);
+    require(batch.count == count && batch.length == T, "train", "the text gave ", batch.count, " sequences of ",
+            batch.length, " tokens; ", count, " of ", T, " were asked for");
+    const double share = options_.balance_scope == BalanceScope::sequence ? 1 : static_cast<double>(count);
+    objective.balance.weight = share / static_cast<double>(now.sequences);
+    loss.add(model_.loss_and_gradients(state.weights, gradients_, batch, objective, options_.precision));
+  }
+  return loss;
+}
+
 StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
   const Index T = options_.sequence_length;
   StepReport report{.step = state.step + 1,
                     .tokens = 0,
                     .settings = settings(options_.schedules, state.step + 1, state.sequences * T),
                     .loss = {}};
-  const Index sequences = report.settings.sequences;
-  Objective objective{.weight = 1.0 / static_cast<double>(sequences * T),
-                      .lambda = report.settings.mtp_lambda,
-                      .balance = {.alpha = options_.balance_alpha, .scope = options_.balance_scope}};
-  for (Index first = 0; first < sequences; first += options_.micro_batch) {
-    const Batch batch = batches(state.sequences + first, std::min(options_.micro_batch, sequences - first));
-    const double share = options_.balance_scope == BalanceScope::sequence ? 1 : static_cast<double>(batch.count);
-    objective.balance.weight = share / static_cast<double>(sequences);
-    report.loss.add(model_.loss_and_gradients(state.weights, gradients_, batch, objective, options_.precision));
-  }
+  report.loss = accumulate(state, batches, report.settings);
   const std::vector<NamedTensor> weights = tensors_of(state.weights), gradients = tensors_of(gradients_);
   report.gradient_norm = global_norm(gradients);
   require_world(std::isfinite(report.gradient_norm), "train", "the gradient norm of step ", report.step, " is ",
@@ -44,9 +56,10 @@ StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
              {.learning_rate = report.settings.learning_rate,
               .gradient_scale = clip_factor(report.gradient_norm, options_.clip_norm),
               .clear_gradients = true});
+  gradients_are_zero_ = true;
   update_biases(state.weights, report.loss.load, report.settings.bias_speed);
   ++state.step;
-  state.sequences += sequences;
+  state.sequences += report.settings.sequences;
   report.tokens = state.sequences * T;
   return report;
 }

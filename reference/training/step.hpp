@@ -37,15 +37,21 @@ class Trainer {
 
   /// Changes `state` by one step. The batch is cut into micro-batches whose gradients add up in FP32; every token
   /// weighs 1/tokens of the step, however the batch is cut.
-  /// Throws std::runtime_error if the gradient norm is not finite; the state is then as before.
+  /// Throws std::runtime_error if the gradient norm is not finite, std::invalid_argument for a batch of another size
+  /// than asked for, and what `batches` throws; the state is then as before and the next step starts from zero
+  /// gradients.
   StepReport step(TrainingState& state, const BatchSource& batches);
 
   const Model& model() const { return model_; }
 
  private:
+  /// Adds up the gradients of the step's micro-batches.
+  BatchLoss accumulate(const TrainingState& state, const BatchSource& batches, const StepSettings& now);
+
   TrainingOptions options_;
   Model model_;
   ModelWeights<Matrix> gradients_;
+  bool gradients_are_zero_ = true;
 };
 
 /// MaxVio = max load / mean load - 1, section 4.5.3's measure, the mean over the layers.

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "reference/training/log.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "reference/training/curves.hpp"
+#include "tests/checkpoint/scratch.hpp"
+
+using namespace dsv3;
+using namespace dsv3::test;
+
+namespace {
+
+StepReport report(Index step) {
+  StepReport r;
+  r.step = step;
+  r.tokens = 96 * step;
+  r.settings = {.learning_rate = 0.1 + 0.2, .sequences = 3, .bias_speed = 0.01, .mtp_lambda = 0.3};
+  r.loss.main_sum = 100.0 / 3 * static_cast<double>(step);
+  r.loss.tokens = 32;
+  r.loss.mtp_sum = {64, 16};
+  r.loss.balance = 1e-5;
+  r.loss.load = {{4, 4, 8, 0}, {2, 2, 2, 2}};
+  r.gradient_norm = 1.0 / 7;
+  return r;
+}
+
+std::string line(Index step) { return log_line(report(step), {.held_out_loss = {}, .seconds = 0.5}); }
+
+}  // namespace
+
+TEST_CASE("log: a line is one JSON object with exactly these fields, and numbers come back to the last bit") {
+  const std::string text = log_line(report(2), {.held_out_loss = 2.0 / 3, .seconds = 0.25});
+  CHECK(!contains(text, "\n"));
+  const auto json = nlohmann::ordered_json::parse(text);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
+  CHECK(keys == std::vector<std::string>{"step", "tokens", "loss", "mtp_loss", "balance_loss", "gradient_norm",
+                                         "learning_rate", "bias_speed", "mtp_lambda", "sequences", "max_vio", "load",
+                                         "seconds", "held_out_loss"});
+  CHECK(json["step"] == 2);
+  CHECK(json["tokens"] == 192);
+  CHECK(json["loss"].get<double>() == 100.0 / 3 * 2 / 32);
+  CHECK(json["mtp_loss"] == nlohmann::json({2.0, 0.5}));  // divided by the 32 tokens of the main loss, Eq. (24)
+  CHECK(json["learning_rate"].get<double>() == 0.1 + 0.2);
+  CHECK(json["gradient_norm"].get<double>() == 1.0 / 7);
+  CHECK(json["max_vio"].get<double>() == 0.5);  // 1 in the first layer, 0 in the second
+  CHECK(json["load"] == nlohmann::json({{4, 4, 8, 0}, {2, 2, 2, 2}}));
+  CHECK(json["held_out_loss"].get<double>() == 2.0 / 3);
+  CHECK(!nlohmann::json::parse(line(1)).contains("held_out_loss"));
+}
+
+TEST_CASE("log: what was written is read; a last line that was cut off does not count") {
+  const Scratch scratch;
+  const std::filesystem::path path = scratch / "log.jsonl";
+  const std::string last = log_line(report(2), {.held_out_loss = 1.5, .seconds = 1});
+  put(path, line(1) + "\n" + last + "\n" + line(3).substr(0, 40));
+  const std::vector<LogEntry> log = read_log(path.string());
+  REQUIRE(log.size() == 2);
+  CHECK(log[0].step == 1);
+  CHECK(!log[0].held_out_loss);
+  CHECK(log[1].tokens == 192);
+  CHECK(log[1].held_out_loss == 1.5);
+  CHECK(log[1].mtp_loss == std::vector<double>{2, 0.5});
+  CHECK(log[1].load == report(2).loss.load);
+  put(path, line(1) + "\n" + line(2));  // whole but without its end: the next line would be glued to it
+  CHECK(read_log(path.string()).size() == 1);
+  put(path, "");
+  CHECK(read_log(path.string()).empty());
+}
+
+TEST_CASE("log: a line that is none is named by file and number") {
+  const Scratch scratch;
+  const std::filesystem::path path = scratch / "log.jsonl";
+  for (const char* const wrong : {"{}", "[]", "nonsense", "{\"step\": 1", "{\"step\":\"x\"}", ""}) {
+    CAPTURE(wrong);
+    put(path, line(1) + "\n" + wrong + "\n" + line(3) + "\n");
+    CHECK(contains(thrown([&] { read_log(path.string()); }), path.string() + ": line 2 is not a line of this log: "));
+  }
+  std::string other_layers = line(2);
+  other_layers.replace(other_layers.find("[4,4,8,0]"), 9, "[4,4,8]");
+  put(path, line(1) + "\n" + other_layers + "\n");
+  CHECK(contains(thrown([&] { read_log(path.string()); }), "line 2 has loads of other layers or experts than line 1"));
+  CHECK(thrown([&] { read_log((scratch / "none").string()); }) == (scratch / "none").string() + ": cannot be read");
+}
+
+TEST_CASE("log: truncating keeps the lines of the steps up to a checkpoint, byte for byte") {
+  const Scratch scratch;
+  const std::filesystem::path path = scratch / "log.jsonl";
+  const std::string three = line(1) + "\n" + line(2) + "\n" + line(3) + "\n";
+  put(path, three + line(4).substr(0, 10));
+  truncate_log(path.string(), 2);
+  CHECK(get(path) == line(1) + "\n" + line(2) + "\n");
+  put(path, three);
+  truncate_log(path.string(), 3);
+  CHECK(get(path) == three);
+  truncate_log(path.string(), 0);
+  CHECK(get(path) == "");
+  truncate_log((scratch / "new").string(), 5);
+  CHECK(get(scratch / "new") == "");
+  CHECK(scratch.entries() == 2);
+}
+
+TEST_CASE("curves: training, MTP and held-out loss, and the load of the last MoE layer of the main model") {
+  const Scratch scratch;
+  put(scratch / "log", line(1) + "\n" + log_line(report(2), {.held_out_loss = 1.5, .seconds = 1}) + "\n");
+  std::vector<LogEntry> log = read_log((scratch / "log").string());
+  const std::string svg = curves_svg(log, 1);
+  for (const char* const part :
+       {"<svg", ">training<", ">MTP module 1<", ">held out<", ">Expert load, last MoE layer<", "</svg>"})
+    CHECK(contains(svg, part));
+  CHECK(!contains(svg, "nan"));
+  // Loads 4, 4, 8, 0 of mean 4: half, half, dark, white on the scale to twice the mean.
+  for (const char* const shade : {"#899dca", "#143c96", "#ffffff"}) CHECK(contains(svg, shade));
+  CHECK(!contains(curves_svg(log, 2), "Expert load"));  // both layers are MTP modules
+  log[0].load.clear(), log[1].load.clear();
+  CHECK(!contains(curves_svg(log, 0), "Expert load"));  // a dense model
+  CHECK_THROWS_AS(curves_svg({}, 0), std::invalid_argument);
+}
