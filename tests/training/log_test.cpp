@@ -107,13 +107,13 @@ TEST_CASE("curves: training, MTP and held-out loss, and the load of the last MoE
   std::vector<LogEntry> log = read_log((scratch / "log").string());
   const std::string svg = curves_svg(log, 1);
   for (const char* const part :
-       {"<svg", ">training<", ">MTP module 1<", ">held out<", ">Expert load, last MoE layer<", "</svg>"})
+       {"<svg", ">training<", ">MTP module 1<", ">held out<", ">Load of the experts, last MoE layer<", "</svg>"})
     CHECK(contains(svg, part));
   CHECK(!contains(svg, "nan"));
   // Loads 4, 4, 8, 0 of mean 4: half, half, dark, white on the scale to twice the mean.
   for (const char* const shade : {"#899dca", "#143c96", "#ffffff"}) CHECK(contains(svg, shade));
-  CHECK(!contains(curves_svg(log, 2), "Expert load"));  // both layers are MTP modules
+  CHECK(!contains(curves_svg(log, 2), "Load of"));  // both layers are MTP modules
   log[0].load.clear(), log[1].load.clear();
-  CHECK(!contains(curves_svg(log, 0), "Expert load"));  // a dense model
+  CHECK(!contains(curves_svg(log, 0), "Load of"));  // a dense model
   CHECK_THROWS_AS(curves_svg({}, 0), std::invalid_argument);
 }
