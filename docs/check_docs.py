@@ -6,6 +6,7 @@
                            and blank lines aside. Every ```cpp block needs it.
   [text](PATH#name)        PATH (from the page) exists; in a source file `name` (or A::b) stands outside comments; in a
                            page it is a heading.
+  [case](x_test.cpp)       the test file has a TEST_CASE of that name.
   docs/report_index.md     every equation, figure and table of the report exactly once, each with a link to the code
                            (PATH#name), `not yet`, or `no code: REASON`. A file named for an equation cites it.
   *.hpp, *.cpp             cite only equations, figures and tables that the report has.
@@ -21,6 +22,7 @@ SKIPPED = {"build", ".git", "shared", "node_modules", ".venv"}
 
 QUOTE = re.compile(r"(?:<!-- code: (\S+) -->\n)?^```(\w*)\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+TEST_LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:)([^)#\s]*_test\.cpp)\)")
 ROW = re.compile(r"^\| *(Eq|Figure|Table) (\d+) *\|(.*)\|([^|]*)\| *$", re.M)
 CITED = re.compile(r"\b(Eq|Figure|Table)s?\.? (\(?\d+\)?(?:(?:, | and |, and | to |-|–)\(?\d+\)?)*)")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
@@ -87,6 +89,13 @@ def link_problems(page, text):
             yield f"links to {path}#{name}, but {path} is a folder"
 
 
+def test_case_problems(page, text):
+    for case, path in TEST_LINK.findall(text):
+        target = page.parent / path
+        if target.is_file() and f'TEST_CASE("{case}")' not in target.read_text(encoding="utf-8"):
+            yield f"names the test \"{case}\", but {path} has no such case"
+
+
 def cited(text):
     """The pairs (kind, number) that a source file cites, ranges like (13)-(16) and (1) to (11) filled."""
     for kind, numbers in CITED.findall(text):
@@ -140,7 +149,7 @@ def problems(root):
         yield "docs/report_index.md is not there"
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        found = [*quote_problems(text, root), *link_problems(page, text)]
+        found = [*quote_problems(text, root), *link_problems(page, text), *test_case_problems(page, text)]
         found += index_problems(page, text) if page == index else []
         yield from (f"{page.relative_to(root)}: {what}" for what in found)
     for source in files(root, ".hpp", ".cpp", ".cu", ".cuh"):

@@ -138,8 +138,8 @@ void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, cons
   if (!problems.empty()) throw_problems(checkpoint, problems);
 }
 
-void write_model(const std::filesystem::path& folder, const ModelConfig& config,
-                 const HfTensors<const Matrix>& tensors, Dtype stored) {
+void write_model(const std::filesystem::path& folder, const ModelConfig& config, const HfTensors<const Matrix>& tensors,
+                 Dtype stored) {
   std::vector<TensorToWrite> all;
   for (const auto& t : tensors) all.push_back(tensor_to_write(t, stored));
   write_file(folder / "config.json", hf_config_text(config, stored));

@@ -13,8 +13,8 @@
 ///                                                gate.e_score_correction_bias: b
 ///     model.norm.weight, lm_head.weight          norm_final, head
 ///     model.layers.(L+k).                        MTP module k+1: enorm norm_embedding, hnorm norm_hidden,
-///                                                eh_proj M, shared_head.norm norm_out, a block as above, copies of the embedding
-///                                                (embed_tokens) and the head (shared_head.head)
+///                                                eh_proj M, shared_head.norm norm_out, a block as above, copies of the
+///                                                embedding (embed_tokens) and the head (shared_head.head)
 #pragma once
 #include <string>
 #include <type_traits>

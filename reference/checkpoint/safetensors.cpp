@@ -139,10 +139,12 @@ Shape matrix_shape(const TensorView& view) {
 }
 
 TensorView rows_of(const TensorView& view, Index first, Index count) {
-  require(view.shape.size() == 2 && first >= 0 && count >= 0 && first <= view.shape[0] - count, view.where, "has shape ",
-          shape_text(view.shape), "; rows ", first, " to ", first + count - 1, " are needed");
+  require(view.shape.size() == 2 && first >= 0 && count >= 0 && first <= view.shape[0] - count, view.where,
+          "has shape ", shape_text(view.shape), "; rows ", first, " to ", first + count - 1, " are needed");
   const std::size_t row_bytes = view.shape[1] * element_bytes(view.dtype);
-  return {.dtype = view.dtype, .shape = {count, view.shape[1]}, .bytes = view.bytes.subspan(first * row_bytes, count * row_bytes),
+  return {.dtype = view.dtype,
+          .shape = {count, view.shape[1]},
+          .bytes = view.bytes.subspan(first * row_bytes, count * row_bytes),
           .where = view.where};
 }
 

@@ -20,7 +20,8 @@ std::vector<Token> read_tokens(const std::string& path, Index V) {
   const Safetensors file = open_safetensors(path);
   const auto found = file.contents.tensors.find("tokens");
   require_world(found != file.contents.tensors.end(), path, "has no tensor 'tokens'; one of integers [T] is needed");
-  require_world(found->second.shape.size() == 1, path, "'tokens' is ", shape_text(found->second.shape), "; [T] is needed");
+  require_world(found->second.shape.size() == 1, path, "'tokens' is ", shape_text(found->second.shape),
+                "; [T] is needed");
   const std::vector<std::int64_t> values = to_integers(found->second);
   require_world(!values.empty(), path, "'tokens' is empty; at least one token is needed");
   std::vector<Token> tokens;
@@ -68,7 +69,8 @@ int forward(const ForwardArguments& a) {
   write_safetensors(a.out, tensors, {{"model", a.model}, {"precision", a.precision}});
 
   if (a.json) {
-    nlohmann::ordered_json summary = {{"out", a.out}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
+    nlohmann::ordered_json summary = {
+        {"out", a.out}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
     for (const TensorToWrite& t : tensors) summary["tensors"][t.name] = t.shape;
     fmt::print("{}\n", summary.dump());
   } else {

@@ -37,8 +37,8 @@ int generate(const GenerateArguments& a) {
   const Tokenizer tokenizer = load_tokenizer(folder / "tokenizer.json");
   ModelWeights<Matrix> weights;
   const Inference model = open_model(folder, weights);
-  require_world(tokenizer.vocab_size() <= model.config().V, folder.string(), "its tokenizer has ", tokenizer.vocab_size(),
-                " tokens, its model a vocabulary of ", model.config().V);
+  require_world(tokenizer.vocab_size() <= model.config().V, folder.string(), "its tokenizer has ",
+                tokenizer.vocab_size(), " tokens, its model a vocabulary of ", model.config().V);
   const std::vector<Token> prompt = tokenizer.encode(a.prompt);
   require(!prompt.empty(), "generate", "the prompt is empty; it needs at least one character");
   bool begun = false;
@@ -52,10 +52,13 @@ int generate(const GenerateArguments& a) {
     std::fflush(stdout);
   };
   const Token end = tokenizer.find_added(end_token).value_or(no_end);
-  const std::vector<Token> written = generate(model, prompt, a.max_new, end, {.temperature = a.temperature, .seed = a.seed, .num_tokens = tokenizer.vocab_size()}, emit);
+  const std::vector<Token> written =
+      generate(model, prompt, a.max_new, end,
+               {.temperature = a.temperature, .seed = a.seed, .num_tokens = tokenizer.vocab_size()}, emit);
   begin();
   if (a.json)
-    fmt::print("{}\n", nlohmann::ordered_json({{"prompt_tokens", prompt}, {"tokens", written}, {"text", tokenizer.decode(written)}})
+    fmt::print("{}\n", nlohmann::ordered_json(
+                           {{"prompt_tokens", prompt}, {"tokens", written}, {"text", tokenizer.decode(written)}})
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   else fmt::print("\n");
   return 0;

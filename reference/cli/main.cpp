@@ -28,11 +28,13 @@ void add_train(CLI::App& app, int& status) {
                           "  dsv3 train --resume --out runs/first");
   dsv3::RunSettings& s = a->settings;
   c->add_option("--out", a->out, "Folder of the run: settings, tokenizer, log, checkpoints, curves.svg")->required();
-  auto* const resume = c->add_flag("--resume", a->resume, "Go on where the newest checkpoint of --out stands, with its settings");
+  auto* const resume =
+      c->add_flag("--resume", a->resume, "Go on where the newest checkpoint of --out stands, with its settings");
   const auto setting = [&](const char* name, auto& value, const char* what) {
     return c->add_option(name, value, what)->capture_default_str()->excludes(resume);
   };
-  c->add_option("--data", s.data, "A text file or a folder of text files (UTF-8); a resumed run reads what it began with")
+  c->add_option("--data", s.data,
+                "A text file or a folder of text files (UTF-8); a resumed run reads what it began with")
       ->envname("DSV3_DATA");
   setting("--config", s.config, "A configuration's name (see dsv3 model) or a config.json");
   setting("--steps", s.steps, "Steps of the whole run");
@@ -59,7 +61,8 @@ void add_tour(CLI::App& app, int& status) {
   c->add_option("--data", a->data, "A text file or a folder of text files; default: the text the launcher installs")
       ->envname("DSV3_DATA");
   c->add_option("--out", a->out, "Folder of the run (default: runs/tour); an old tour there is replaced");
-  c->add_option("--steps", a->steps, "Steps of the main run; 0: about three minutes on two cores")->capture_default_str();
+  c->add_option("--steps", a->steps, "Steps of the main run; 0: about three minutes on two cores")
+      ->capture_default_str();
   c->add_option("--seed", a->seed, "Of everything")->capture_default_str()->check(CLI::NonNegativeNumber);
   c->callback([a, &status] { status = tour(*a); });
 }
@@ -68,7 +71,8 @@ void add_generate(CLI::App& app, int& status) {
   const auto a = std::make_shared<GenerateArguments>();
   auto* const c = command(app, "generate", "Write on from a prompt",
                           "dsv3 generate --model runs/tour --prompt 'In the beginning' --max-new 60 --temperature 0.8");
-  c->add_option("--model", a->model, "A Hugging Face folder, a checkpoint, or a run (its newest checkpoint)")->required();
+  c->add_option("--model", a->model, "A Hugging Face folder, a checkpoint, or a run (its newest checkpoint)")
+      ->required();
   c->add_option("--prompt", a->prompt, "Text to begin with")->required();
   c->add_option("--max-new", a->max_new, "Tokens to write")->capture_default_str();
   c->add_option("--temperature", a->temperature, "0: always the most probable token")->capture_default_str();
@@ -79,11 +83,14 @@ void add_generate(CLI::App& app, int& status) {
 
 void add_forward(CLI::App& app, int& status) {
   const auto a = std::make_shared<ForwardArguments>();
-  auto* const c = command(app, "forward", "Logits of given tokens, layer by layer from a checkpoint of any size",
-                          "dsv3 forward --model DIR --tokens tokens.safetensors --out logits.safetensors --activations");
+  auto* const c =
+      command(app, "forward", "Logits of given tokens, layer by layer from a checkpoint of any size",
+              "dsv3 forward --model DIR --tokens tokens.safetensors --out logits.safetensors --activations");
   c->add_option("--model", a->model, "A Hugging Face DeepSeek folder: config.json and safetensors")->required();
   c->add_option("--tokens", a->tokens, "safetensors file with one integer tensor 'tokens' [T]")->required();
-  c->add_option("--out", a->out, "safetensors file to write: logits [T, V], mtp_logits [T-1, V] where there is a module")->required();
+  c->add_option("--out", a->out,
+                "safetensors file to write: logits [T, V], mtp_logits [T-1, V] where there is a module")
+      ->required();
   c->add_flag("--activations", a->activations, "Write every layer's intermediate tensors as well");
   c->add_option("--precision", a->precision, "fp32 or bf16")->capture_default_str();
   c->add_flag("--json", a->json, "Print a summary as JSON");

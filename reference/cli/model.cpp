@@ -35,13 +35,14 @@ int list_names(bool json) {
 
 int model(const ModelArguments& a) {
   if (a.name.empty()) return list_names(a.json);
-  const ModelConfig config = std::filesystem::is_directory(a.name) ? read_hf_config(a.name).model : config_of({.config = a.name, .data = {}});
+  const ModelConfig config =
+      std::filesystem::is_directory(a.name) ? read_hf_config(a.name).model : config_of({.config = a.name, .data = {}});
   const ParameterCounts counts = count_parameters(config);
   const Index cache = cache_bytes_per_token(config);
   if (a.json) {
-    const nlohmann::ordered_json json = {{"name", a.name},           {"total", counts.total},
-                                         {"active", counts.active},  {"embedding", counts.embedding},
-                                         {"mtp", counts.mtp},        {"cache_bytes_per_token", cache}};
+    const nlohmann::ordered_json json = {{"name", a.name},          {"total", counts.total},
+                                         {"active", counts.active}, {"embedding", counts.embedding},
+                                         {"mtp", counts.mtp},       {"cache_bytes_per_token", cache}};
     fmt::print("{}\n", json.dump());
     return 0;
   }

@@ -21,7 +21,8 @@ std::filesystem::path model_folder(const std::filesystem::path& path) {
 StreamedModel open_model_folder(const std::filesystem::path& folder) {
   StreamedModel model = open_streamed(folder);
   if (model.absent_mtp > 0)
-    fmt::print(stderr, "{}: config.json announces {} MTP modules more than the checkpoint has tensors of; going on without\n",
+    fmt::print(stderr,
+               "{}: config.json announces {} MTP modules more than the checkpoint has tensors of; going on without\n",
                folder.string(), model.absent_mtp);
   return model;
 }

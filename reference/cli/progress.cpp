@@ -25,7 +25,8 @@ void Progress::show(Index done, const std::string& note) {
   constexpr Index width = 24;
   const auto filled = static_cast<std::size_t>(width * done_ / total_);
   const double spent = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  const double left = done_ > first_ ? spent / static_cast<double>(done_ - first_) * static_cast<double>(total_ - done_) : 0;
+  const double left =
+      done_ > first_ ? spent / static_cast<double>(done_ - first_) * static_cast<double>(total_ - done_) : 0;
   fmt::print(stderr, "\r\033[K{} [{}{}] {}/{}  {} left  {}", what_, std::string(filled, '#'),
              std::string(width - filled, '-'), done_, total_, duration_text(left), note);
   std::fflush(stderr);

@@ -20,9 +20,11 @@ std::string step_note(const StepReport& r, const StepExtras& extras) {
 
 std::string memory_text(const MemoryReport& m) {
   const auto mega = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  return fmt::format("{:.1f} MB at most; predicted {:.1f} MB (weights {:.1f}, gradients {:.1f}, moments {:.1f}, activations {:.1f}, temporary {:.1f})",
-                     mega(m.measured), mega(m.predicted()), mega(m.weights), mega(m.gradients), mega(m.moments),
-                     mega(m.activations), mega(m.temporary));
+  return fmt::format(
+      "{:.1f} MB at most; predicted {:.1f} MB (weights {:.1f}, gradients {:.1f}, moments {:.1f}, activations {:.1f}, "
+      "temporary {:.1f})",
+      mega(m.measured), mega(m.predicted()), mega(m.weights), mega(m.gradients), mega(m.moments), mega(m.activations),
+      mega(m.temporary));
 }
 
 }  // namespace
@@ -32,7 +34,9 @@ int train(const TrainArguments& a) {
   std::optional<Progress> progress;
   const Index steps = a.resume ? 0 : a.settings.steps;
   RunEvents events;
-  events.note = [&](const std::string& what) { if (!a.json) fmt::print("{}\n", what); };
+  events.note = [&](const std::string& what) {
+    if (!a.json) fmt::print("{}\n", what);
+  };
   events.step = [&](const StepReport& report, const StepExtras& extras) {
     if (a.json) {
       fmt::print("{}\n", log_line(report, extras));
@@ -49,7 +53,8 @@ int train(const TrainArguments& a) {
     fmt::print("{} is complete: {} steps, held-out loss {:.4f}\n", a.out, run.first_step, run.loss_after);
     return 0;
   }
-  fmt::print("held-out loss {:.4f} before, {:.4f} after {} steps\n", run.loss_before, run.loss_after, run.state.step - run.first_step);
+  fmt::print("held-out loss {:.4f} before, {:.4f} after {} steps\n", run.loss_before, run.loss_after,
+             run.state.step - run.first_step);
   fmt::print("memory: {}\n", memory_text(run.memory));
   fmt::print("{0}: checkpoints, log.jsonl, curves.svg; try: dsv3 generate --model {0} --prompt 'The '\n", a.out);
   return 0;

@@ -35,9 +35,15 @@ std::size_t bytes_of_all(const T&... fields) {
 /// Values behind matrices and vectors in the fields of `value`, to any depth; at most 14 fields in a struct.
 template <class T>
 std::size_t bytes_of(const T& value) {
-  if constexpr (requires { value.derived(); value.data(); }) {
+  if constexpr (requires {
+                  value.derived();
+                  value.data();
+                }) {
     return static_cast<std::size_t>(value.size()) * sizeof(*value.data());
-  } else if constexpr (requires { value.begin(); value.capacity(); }) {
+  } else if constexpr (requires {
+                         value.begin();
+                         value.capacity();
+                       }) {
     if constexpr (std::is_arithmetic_v<typename T::value_type>) return value.size() * sizeof(typename T::value_type);
     std::size_t total = 0;
     for (const auto& element : value) total += bytes_of(element);

@@ -10,8 +10,8 @@ namespace dsv3 {
 
 /// x' = x + MLA(RMSNorm(x));  y = x' + FFN(RMSNorm(x')).
 ///
-/// Both RMSNorm outputs are recomputed in B (section 3.2.3), so F keeps x' and what MLA and FFN keep; x itself is handed
-/// back by the caller. The residual stream is rounded by `context.precision` after each addition.
+/// Both RMSNorm outputs are recomputed in B (section 3.2.3), so F keeps x' and what MLA and FFN keep; x itself is
+/// handed back by the caller. The residual stream is rounded by `context.precision` after each addition.
 struct Block {
   Mla mla;
   Moe ffn;

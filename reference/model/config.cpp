@@ -35,8 +35,8 @@ void validate_attention(const MlaConfig& mla) {
 
 void validate_gate(const GateConfig& gate) {
   at_least_one("num_groups", gate.num_groups);
-  require(gate.N_r >= 1 && gate.N_r % gate.num_groups == 0, "config", gate.N_r,
-          " routed experts do not divide into ", gate.num_groups, " groups; N_r must be a positive multiple of num_groups");
+  require(gate.N_r >= 1 && gate.N_r % gate.num_groups == 0, "config", gate.N_r, " routed experts do not divide into ",
+          gate.num_groups, " groups; N_r must be a positive multiple of num_groups");
   require(gate.kept_groups >= 1 && gate.kept_groups <= gate.num_groups, "config", "kept_groups is ", gate.kept_groups,
           "; it must be 1 to num_groups = ", gate.num_groups);
   const Index group_size = gate.N_r / gate.num_groups;
@@ -70,17 +70,31 @@ ModelConfig v3() {
           .L = 61,
           .num_dense_layers = 3,
           .d_dense = 18432,
-          .mla = {.d = 7168, .n_h = 128, .d_h = 128, .d_v = 128, .d_c = 512, .d_c_prime = 1536,
+          .mla = {.d = 7168,
+                  .n_h = 128,
+                  .d_h = 128,
+                  .d_v = 128,
+                  .d_c = 512,
+                  .d_c_prime = 1536,
                   .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{}}},
-          .moe = {.d = 7168, .d_shared = 2048, .d_expert = 2048,
+          .moe = {.d = 7168,
+                  .d_shared = 2048,
+                  .d_expert = 2048,
                   .gate = {.N_r = 256, .K_r = 8, .num_groups = 8, .kept_groups = 4, .routed_scaling_factor = 2.5}},
           .D = 1,
           .mtp_order = MtpOrder::embedding_hidden};
 }
 
 GateConfig v2_gate(Index N_r, Index num_groups, Index kept_groups, double scale) {
-  return {.N_r = N_r, .K_r = 6, .num_groups = num_groups, .kept_groups = kept_groups, .scoring = Scoring::softmax,
-          .group_score = GroupScore::maximum, .has_bias = false, .normalise = false, .routed_scaling_factor = scale};
+  return {.N_r = N_r,
+          .K_r = 6,
+          .num_groups = num_groups,
+          .kept_groups = kept_groups,
+          .scoring = Scoring::softmax,
+          .group_score = GroupScore::maximum,
+          .has_bias = false,
+          .normalise = false,
+          .routed_scaling_factor = scale};
 }
 
 ModelConfig v2() {
@@ -88,7 +102,12 @@ ModelConfig v2() {
           .L = 60,
           .num_dense_layers = 1,
           .d_dense = 12288,
-          .mla = {.d = 5120, .n_h = 128, .d_h = 128, .d_v = 128, .d_c = 512, .d_c_prime = 1536,
+          .mla = {.d = 5120,
+                  .n_h = 128,
+                  .d_h = 128,
+                  .d_v = 128,
+                  .d_c = 512,
+                  .d_c_prime = 1536,
                   .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{}}},
           .moe = {.d = 5120, .d_shared = 2 * 1536, .d_expert = 1536, .gate = v2_gate(160, 8, 3, 16)}};
 }
@@ -98,8 +117,15 @@ ModelConfig v2_lite() {
           .L = 27,
           .num_dense_layers = 1,
           .d_dense = 10944,
-          .mla = {.d = 2048, .n_h = 16, .d_h = 128, .d_v = 128, .d_c = 512, .d_c_prime = 0,
-                  .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{.mscale = 0.707, .mscale_all_dim = 0.707}}},
+          .mla = {.d = 2048,
+                  .n_h = 16,
+                  .d_h = 128,
+                  .d_v = 128,
+                  .d_c = 512,
+                  .d_c_prime = 0,
+                  .rope = {.width = 64,
+                           .max_length = 163840,
+                           .yarn = YarnConfig{.mscale = 0.707, .mscale_all_dim = 0.707}}},
           .moe = {.d = 2048, .d_shared = 2 * 1408, .d_expert = 1408, .gate = v2_gate(64, 1, 1, 1)}};
 }
 
@@ -110,9 +136,16 @@ ModelConfig small(Index V, Index L, Index d, Index n_h, Index N_r, Index d_exper
           .L = L,
           .num_dense_layers = 1,
           .d_dense = 3 * d,
-          .mla = {.d = d, .n_h = n_h, .d_h = d_h, .d_v = d_h, .d_c = d / 4, .d_c_prime = d / 2,
+          .mla = {.d = d,
+                  .n_h = n_h,
+                  .d_h = d_h,
+                  .d_v = d_h,
+                  .d_c = d / 4,
+                  .d_c_prime = d / 2,
                   .rope = {.width = d_h / 2, .max_length = 512, .yarn = {}}},
-          .moe = {.d = d, .d_shared = d_expert, .d_expert = d_expert,
+          .moe = {.d = d,
+                  .d_shared = d_expert,
+                  .d_expert = d_expert,
                   .gate = {.N_r = N_r, .K_r = 4, .num_groups = 4, .kept_groups = 2, .routed_scaling_factor = 2.5}},
           .D = 1,
           .init_std = 0.02};

@@ -46,9 +46,13 @@ HeadLoss for_each_chunk(const Matrix& W, const Matrix& h, std::span<const Token>
     const Index rows = std::min(chunk, h.rows() - first);
     Matrix logits(rows, W.rows());
     multiply_nt(logits, h.middleRows(first, rows), W);
-    parallel_rows(rows, [&](Index begin, Index count) {
-      for (Index i = begin; i < begin + count; ++i) row_loss[first + i] = cross_entropy_row(logits, i, targets[first + i]);
-    }, 8);
+    parallel_rows(
+        rows,
+        [&](Index begin, Index count) {
+          for (Index i = begin; i < begin + count; ++i)
+            row_loss[first + i] = cross_entropy_row(logits, i, targets[first + i]);
+        },
+        8);
     use(first, logits);
   }
   for (std::size_t i = 0; i < targets.size(); ++i) {
@@ -64,13 +68,13 @@ HeadLoss head_loss(const Matrix& W, const Matrix& h, std::span<const Token> targ
   return for_each_chunk(round_to(precision, W), round_to(precision, h), targets, chunk, [](Index, const Matrix&) {});
 }
 
-HeadLoss head_loss_and_gradients(const Matrix& W, Matrix& dW, const Matrix& h, Matrix& dh, std::span<const Token> targets,
-                                 double weight, Precision precision, Index chunk) {
+HeadLoss head_loss_and_gradients(const Matrix& W, Matrix& dW, const Matrix& h, Matrix& dh,
+                                 std::span<const Token> targets, double weight, Precision precision, Index chunk) {
   const Matrix W_seen = round_to(precision, W), h_seen = round_to(precision, h);
   dh.resize(h.rows(), h.cols());
   const HeadLoss loss = for_each_chunk(W_seen, h_seen, targets, chunk, [&](Index first, Matrix& d_logits) {
     d_logits = round_to(precision, static_cast<real>(weight) * d_logits);
-    multiply_nn(dh.middleRows(first, d_logits.rows()), d_logits, W_seen);        // logits = W h
+    multiply_nn(dh.middleRows(first, d_logits.rows()), d_logits, W_seen);  // logits = W h
     add_multiply_tn(dW, d_logits, h_seen.middleRows(first, d_logits.rows()));
   });
   dh = round_to(precision, std::move(dh));

@@ -13,8 +13,8 @@ namespace dsv3 {
 inline constexpr Token no_target = -1;
 
 struct HeadLoss {
-  double sum = 0;  ///< sum over the targets of -log P[target], natural logarithm, in double
-  Index count = 0;  ///< targets that count
+  double sum = 0;                   ///< sum over the targets of -log P[target], natural logarithm, in double
+  Index count = 0;                  ///< targets that count
   std::size_t temporary_bytes = 0;  ///< of the logits held at a time, with their gradient
 };
 
@@ -22,12 +22,13 @@ struct HeadLoss {
 /// W: [V, d]; h: [T, d], already normalised; T targets. `chunk` rows of logits are held at a time.
 /// Numerics contract: operands rounded as by fprop, logits and softmax in `real`, maximum subtracted first.
 /// Throws std::invalid_argument for shapes that do not fit and targets outside 0 .. V-1.
-HeadLoss head_loss(const Matrix& W, const Matrix& h, std::span<const Token> targets, Precision precision = Precision::fp32,
-                   Index chunk = 512);
+HeadLoss head_loss(const Matrix& W, const Matrix& h, std::span<const Token> targets,
+                   Precision precision = Precision::fp32, Index chunk = 512);
 
 /// The same, and its gradients times `weight`: dW += weight dL/dW, dh = weight dL/dh. The loss ends the graph, so its
 /// gradient is known in the forward pass and no logits are computed twice (there is no separate B and W here).
-HeadLoss head_loss_and_gradients(const Matrix& W, Matrix& dW, const Matrix& h, Matrix& dh, std::span<const Token> targets,
-                                 double weight, Precision precision = Precision::fp32, Index chunk = 512);
+HeadLoss head_loss_and_gradients(const Matrix& W, Matrix& dW, const Matrix& h, Matrix& dh,
+                                 std::span<const Token> targets, double weight, Precision precision = Precision::fp32,
+                                 Index chunk = 512);
 
 }  // namespace dsv3

@@ -62,7 +62,8 @@ Matrix beside(const Matrix& left, const Matrix& right) {
 /// One batch on its way through the model. Forward fills what backward empties.
 class Pass {
  public:
-  Pass(const Model& model, const ModelWeights<Matrix>& p, const Batch& batch, const BalanceLoss& balance, Precision precision)
+  Pass(const Model& model, const ModelWeights<Matrix>& p, const Batch& batch, const BalanceLoss& balance,
+       Precision precision)
       : model_(model), p_(p), batch_(batch) {
     const Index T = batch.length;
     require(batch.count >= 1 && T > model.config.D, "batch", batch.count, " sequences of ", T,
@@ -70,8 +71,11 @@ class Pass {
     require(static_cast<Index>(batch.tokens.size()) == batch.count * (T + 1), "batch", batch.tokens.size(), " tokens; ",
             batch.count, " sequences of ", T, " positions need ", batch.count * (T + 1));
     for (Index k = 0; k <= model.config.D; ++k) {
-      contexts_.push_back({.precision = precision, .sequences = Sequences::uniform(batch.count, T - k), .balance = balance,
-                           .tap = {}, .tap_prefix = {}});
+      contexts_.push_back({.precision = precision,
+                           .sequences = Sequences::uniform(batch.count, T - k),
+                           .balance = balance,
+                           .tap = {},
+                           .tap_prefix = {}});
     }
   }
 
@@ -104,11 +108,13 @@ class Pass {
   /// Heads and everything below them, in the reverse order of the forward pass.
   BatchLoss backward(ModelWeights<Matrix>& grads, const Objective& objective) {
     Matrix d_h_final;
-    add_main(head_loss_and_gradients(p_.head, grads.head, h_final_, d_h_final, targets(0), objective.weight, precision()));
+    add_main(
+        head_loss_and_gradients(p_.head, grads.head, h_final_, d_h_final, targets(0), objective.weight, precision()));
     Matrix dx = Matrix::Zero(h_[0].rows(), h_[0].cols());
     backward_mtp(grads, objective, model_.config.mtp_reads_normed ? d_h_final : dx);
 
-    auto [d_h0, norm_w] = model_.norm.backward_input(p_.norm_final, {}, std::move(h_[0]), std::move(d_h_final), contexts_[0]);
+    auto [d_h0, norm_w] =
+        model_.norm.backward_input(p_.norm_final, {}, std::move(h_[0]), std::move(d_h_final), contexts_[0]);
     model_.norm.backward_weight(std::move(norm_w), grads.norm_final, contexts_[0]);
     dx = round_to(precision(), dx + d_h0);
     for (std::size_t i = model_.blocks.size(); i-- > 0;) {
@@ -163,15 +169,17 @@ class Pass {
     Matrix from_above;  // the gradient module k+1 sends to h^k, at its leading T-k-1 positions
     for (Index k = D; k >= 1; --k) {
       Matrix dh_out;
-      loss_.mtp_sum[k - 1] = head_loss_and_gradients(p_.head, grads.head, mtp_out(k), dh_out, targets(k),
-                                                     objective.weight * objective.lambda / static_cast<double>(D), precision())
-                                 .sum;
+      loss_.mtp_sum[k - 1] =
+          head_loss_and_gradients(p_.head, grads.head, mtp_out(k), dh_out, targets(k),
+                                  objective.weight * objective.lambda / static_cast<double>(D), precision())
+              .sum;
       auto& g = grads.mtp[k - 1];
-      auto [dh, norm_w] = model_.norm.backward_input(p_.mtp[k - 1].norm_out, {}, std::move(h_[k]), std::move(dh_out), contexts_[k]);
+      auto [dh, norm_w] =
+          model_.norm.backward_input(p_.mtp[k - 1].norm_out, {}, std::move(h_[k]), std::move(dh_out), contexts_[k]);
       model_.norm.backward_weight(std::move(norm_w), g.norm_out, contexts_[k]);
       if (k < D) add_to_leading_rows(dh, from_above, batch_.count, T - k, T - k - 1);
-      auto [dx, w] = model_.mtp[k - 1].backward_input(p_.mtp[k - 1], std::move(stored_mtp_[k - 1]), std::move(mtp_inputs_[k - 1]),
-                                                      std::move(dh), contexts_[k]);
+      auto [dx, w] = model_.mtp[k - 1].backward_input(p_.mtp[k - 1], std::move(stored_mtp_[k - 1]),
+                                                      std::move(mtp_inputs_[k - 1]), std::move(dh), contexts_[k]);
       note_temporary(bytes_of_all(dx, w));
       model_.mtp[k - 1].backward_weight(std::move(w), g, contexts_[k]);
       embed_backward(grads.embedding, batch_.slice(k, T - k), dx.rightCols(d));

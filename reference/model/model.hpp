@@ -29,10 +29,10 @@ struct Objective {
 
 /// Sums over a batch; those of several micro-batches add up.
 struct BatchLoss {
-  double main_sum = 0;              ///< -log P over `tokens` targets
+  double main_sum = 0;  ///< -log P over `tokens` targets
   Index tokens = 0;
-  std::vector<double> mtp_sum;      ///< per module, over T-k targets a sequence
-  double balance = 0;               ///< L_Bal times its weight, over all layers
+  std::vector<double> mtp_sum;           ///< per module, over T-k targets a sequence
+  double balance = 0;                    ///< L_Bal times its weight, over all layers
   std::size_t activation_bytes = 0;      ///< what F kept for B; of several batches the largest
   std::size_t temporary_bytes = 0;       ///< the most that one block deferred to W, or one chunk of logits took
   std::vector<std::vector<Index>> load;  ///< tokens per expert, for each MoE layer in order, then each MTP module

@@ -20,8 +20,11 @@ ModelWeights<Shape> shapes(const ModelConfig& c) {
   ModelWeights<Shape> all{.embedding = {c.V, c.d()}, .blocks = {}, .norm_final = norm, .head = {c.V, c.d()}, .mtp = {}};
   for (Index layer = 0; layer < c.L; ++layer) all.blocks.push_back(block_shapes(c, c.ffn(layer)));
   for (Index k = 0; k < c.D; ++k)
-    all.mtp.push_back({.norm_hidden = norm, .norm_embedding = norm, .M = {c.d(), 2 * c.d()},
-                       .block = block_shapes(c, c.moe), .norm_out = norm});
+    all.mtp.push_back({.norm_hidden = norm,
+                       .norm_embedding = norm,
+                       .M = {c.d(), 2 * c.d()},
+                       .block = block_shapes(c, c.moe),
+                       .norm_out = norm});
   return all;
 }
 

@@ -94,10 +94,10 @@ ModelWeights<Matrix> initial_weights(const ModelConfig& config, std::uint64_t se
 
 /// Parameter counts straight from the shapes.
 struct ParameterCounts {
-  Index total = 0;        ///< embedding and head included, MTP not
-  Index active = 0;       ///< touched by one token: K_r of N_r experts; the head but not the embedding look-up
-  Index embedding = 0;    ///< = head
-  Index mtp = 0;          ///< the MTP modules' own, without the shared embedding and head
+  Index total = 0;      ///< embedding and head included, MTP not
+  Index active = 0;     ///< touched by one token: K_r of N_r experts; the head but not the embedding look-up
+  Index embedding = 0;  ///< = head
+  Index mtp = 0;        ///< the MTP modules' own, without the shared embedding and head
 };
 ParameterCounts count_parameters(const ModelConfig& config);
 

@@ -10,7 +10,8 @@ Mtp::Mtp(const ModelConfig& config) : order(config.mtp_order), norm{config.eps},
 
 Matrix Mtp::normalise(const Params& p, const Matrix& x, const Context& context) const {
   const Index d = p.M.rows();
-  require(x.cols() == 2 * d, "mtp", "x is ", shape_text(x), "; it needs ", 2 * d, " columns: hidden state and embedding");
+  require(x.cols() == 2 * d, "mtp", "x is ", shape_text(x), "; it needs ", 2 * d,
+          " columns: hidden state and embedding");
   Matrix normed(x.rows(), 2 * d);
   normed.middleCols(hidden_column(d), d) = norm.forward(p.norm_hidden, x.leftCols(d), context).y;
   normed.middleCols(d - hidden_column(d), d) = norm.forward(p.norm_embedding, x.rightCols(d), context).y;
@@ -34,14 +35,15 @@ Backward<Mtp::Deferred> Mtp::backward_input(const Params& p, Stored&& s, Matrix&
       block.backward_input(p.block, std::move(s.block), std::move(s.h_prime), std::move(dy), context);
   const Matrix d_normed = dgrad(p.M, d_h_prime, context.precision);
   const Index d = p.M.rows();
-  auto [dh, norm_hidden_w] = norm.backward_input(p.norm_hidden, {}, x.leftCols(d),
-                                                 d_normed.middleCols(hidden_column(d), d), context);
-  auto [de, norm_embedding_w] = norm.backward_input(p.norm_embedding, {}, x.rightCols(d),
-                                                    d_normed.middleCols(d - hidden_column(d), d), context);
+  auto [dh, norm_hidden_w] =
+      norm.backward_input(p.norm_hidden, {}, x.leftCols(d), d_normed.middleCols(hidden_column(d), d), context);
+  auto [de, norm_embedding_w] =
+      norm.backward_input(p.norm_embedding, {}, x.rightCols(d), d_normed.middleCols(d - hidden_column(d), d), context);
   Matrix dx(x.rows(), 2 * d);
   dx << dh, de;
   return {std::move(dx),
-          {std::move(norm_hidden_w), std::move(norm_embedding_w), std::move(normed), std::move(d_h_prime), std::move(block_w)}};
+          {std::move(norm_hidden_w), std::move(norm_embedding_w), std::move(normed), std::move(d_h_prime),
+           std::move(block_w)}};
 }
 
 void Mtp::backward_weight(Deferred&& w, Params& grads, const Context& context) const {

@@ -61,19 +61,22 @@ struct Frame {
 };
 
 std::string label(double x, double y, const char* anchor, const std::string& text, const char* more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, more, escaped(text));
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, anchor, more,
+                     escaped(text));
 }
 
 std::string titles(const Frame& f, const std::string& title, const std::string& x_label, const std::string& y_label) {
   const double middle = f.y0 + f.height / 2, left = f.x0 - 42;
   return label(f.x0, f.y0 - 14, "start", title, " font-weight=\"bold\"") +
          label(f.x0 + f.width / 2, f.y0 + f.height + 34, "middle", x_label) +
-         label(left, middle, "middle", y_label, fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", left, middle).c_str());
+         label(left, middle, "middle", y_label,
+               fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", left, middle).c_str());
 }
 
 std::string axes(const Frame& f) {
-  std::string out = fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n",
-                                f.x0, f.y0, f.width, f.height);
+  std::string out = fmt::format(
+      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n", f.x0,
+      f.y0, f.width, f.height);
   const double dx = tick_step(f.x, 5), dy = tick_step(f.y, 5);
   for (double v = std::ceil(f.x.low / dx) * dx; v <= f.x.high + dx * 1e-9; v += dx)
     out += label(f.px(v), f.y0 + f.height + 16, "middle", fmt::format("{:.5g}", std::abs(v) < dx * 1e-9 ? 0 : v));
@@ -98,7 +101,8 @@ std::string path_of(const Frame& f, const Line& line) {
 std::string draw(const LineChart& chart, Frame f) {
   f.x = f.y = {};
   for (const Line& line : chart.lines) {
-    require(line.x.size() == line.y.size(), "svg", "line '", line.name, "' has ", line.x.size(), " x and ", line.y.size(), " y");
+    require(line.x.size() == line.y.size(), "svg", "line '", line.name, "' has ", line.x.size(), " x and ",
+            line.y.size(), " y");
     for (const double v : line.x) f.x.include(v);
     for (const double v : line.y) f.y.include(v);
   }
@@ -108,7 +112,8 @@ std::string draw(const LineChart& chart, Frame f) {
   for (std::size_t i = 0; i < chart.lines.size(); ++i) {
     const char* const colour = colours[i % colours.size()];
     const double y = f.y0 + 16 + 16 * static_cast<double>(i), x = f.x0 + f.width - 10;
-    out += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"/>\n", path_of(f, chart.lines[i]), colour);
+    out += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" shape-rendering=\"auto\"/>\n",
+                       path_of(f, chart.lines[i]), colour);
     out += label(x, y, "end", chart.lines[i].name, fmt::format(" fill=\"{}\"", colour).c_str());
   }
   return out;
@@ -128,14 +133,17 @@ std::string draw(const HeatMap& map, Frame f) {
   std::string out = titles(f, map.title, map.x_label, map.y_label);
   const double w = f.width / f.x.high, h = f.height / f.y.high;
   for (std::size_t r = 0; r < map.rows.size(); ++r) {
-    require(map.rows[r].size() == columns && columns > 0, "svg", "row ", r, " of a heat map has ", map.rows[r].size(), " values, the first ", columns);
+    require(map.rows[r].size() == columns && columns > 0, "svg", "row ", r, " of a heat map has ", map.rows[r].size(),
+            " values, the first ", columns);
     for (std::size_t c = 0; c < columns; ++c)
       out += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n",
-                         f.x0 + w * static_cast<double>(c), f.y0 + h * static_cast<double>(r), w + 0.2, h + 0.2,
+                         f.x0 + w * static_cast<double>(c), f.y0 + h * static_cast<double>(r), w, h,
                          shade((map.rows[r][c] - map.low) / (map.high - map.low)));
   }
-  return out + fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n",
-                           f.x0, f.y0, f.width, f.height);
+  return out +
+         fmt::format(
+             "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n",
+             f.x0, f.y0, f.width, f.height);
 }
 
 }  // namespace
@@ -145,12 +153,16 @@ std::string svg(const std::vector<Panel>& panels, int width, int height) {
   const int total = width * static_cast<int>(panels.size());
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\" fill=\"#333\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"white\"/>\n",
+      "font-family=\"sans-serif\" font-size=\"12\" fill=\"#333\" shape-rendering=\"crispEdges\">\n<rect width=\"{0}\" "
+      "height=\"{1}\" fill=\"white\"/>\n",
       total, height);
   for (std::size_t i = 0; i < panels.size(); ++i) {
-    const Frame frame{static_cast<double>(width) * static_cast<double>(i) + margin_left, margin_top,
+    const Frame frame{static_cast<double>(width) * static_cast<double>(i) + margin_left,
+                      margin_top,
                       static_cast<double>(width - margin_left - margin_right),
-                      static_cast<double>(height - margin_top - margin_bottom), {}, {}};
+                      static_cast<double>(height - margin_top - margin_bottom),
+                      {},
+                      {}};
     out += std::visit([&](const auto& panel) { return draw(panel, frame); }, panels[i]);
   }
   return out + "</svg>\n";

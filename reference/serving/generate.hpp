@@ -20,9 +20,9 @@ Token sample(const ConstView& logits, double temperature, Random& random);
 /// For models whose tokenizer has no token that ends a text.
 inline constexpr Token no_end = -1;
 
-/// Up to `max_new` tokens after `prompt`, ending early after `end_token` (which is not returned). `emit` sees each token
-/// as it is made. Throws std::invalid_argument for an empty prompt, for more `num_tokens` than the model has, and where
-/// prompt and new tokens exceed the positions the model has: nothing is cut off silently.
+/// Up to `max_new` tokens after `prompt`, ending early after `end_token` (which is not returned). `emit` sees each
+/// token as it is made. Throws std::invalid_argument for an empty prompt, for more `num_tokens` than the model has, and
+/// where prompt and new tokens exceed the positions the model has: nothing is cut off silently.
 std::vector<Token> generate(const Inference& model, std::span<const Token> prompt, Index max_new, Token end_token,
                             const Sampling& sampling, const std::function<void(Token)>& emit = {});
 

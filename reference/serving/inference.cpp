@@ -44,8 +44,8 @@ Matrix Inference::extend(SequenceState& state, std::span<const Token> tokens, At
   const auto rows = static_cast<Index>(tokens.size());
   const Index longest = model_.config.mla.rope.max_length;
   require(rows >= 1, "inference", "no tokens to feed; it needs at least one");
-  require(state.length + rows <= longest, "inference", state.length + rows, " tokens do not fit; the model has ", longest,
-          " positions");
+  require(state.length + rows <= longest, "inference", state.length + rows, " tokens do not fit; the model has ",
+          longest, " positions");
   require(std::ssize(state.caches) == model_.config.L, "inference", "the state has caches of ", state.caches.size(),
           " layers; the model has ", model_.config.L, ": begin with start()");
   for (LatentCache& cache : state.caches) cache.length = state.length;  // forget what a failed call left behind
@@ -91,7 +91,7 @@ std::vector<Matrix> Inference::mtp_logits(const Matrix& h, std::span<const Token
     const Matrix h_prime = fprop(p->M, module.recompute(*p, {}, x, here).normed, precision_);  // Eq. (21)
     LatentCache cache;
     below = run_block(module.block, p->block, model_.config.L + k - 1, h_prime, cache, AttentionForm::naive, here);
-    all.push_back(logits(model_.norm.forward(p->norm_out, below, here).y));                   // Eq. (23)
+    all.push_back(logits(model_.norm.forward(p->norm_out, below, here).y));  // Eq. (23)
   }
   return all;
 }

@@ -92,16 +92,17 @@ StreamedModel open_streamed(const std::filesystem::path& folder) {
   model->config.model.D = mtp_modules_in(model->checkpoint, model->config.model);
   model->shapes = shapes(model->config.model);
   require_no_problems(model->checkpoint, model->config.load, hf_tensors(model->config.model, model->shapes));
-  return {.config = model->config,
-          .absent_mtp = announced - model->config.model.D,
-          .source = {.embed = [model](std::span<const Token> tokens) { return read_embeddings(*model, tokens); },
-                     .block = [model](Index layer) { return read_block(*model, layer); },
-                     .expert = [model](Index layer, Index expert) -> const SwigluWeights<Matrix>& {
-                       return read_expert(*model, layer, expert);
-                     },
-                     .norm_final = [model] { return read_final_norm(*model); },
-                     .head_rows = [model](Index first, Index count) { return read_rows(*model, hf_head, first, count); },
-                     .mtp = [model](Index k) { return read_mtp(*model, k); }}};
+  return {
+      .config = model->config,
+      .absent_mtp = announced - model->config.model.D,
+      .source = {.embed = [model](std::span<const Token> tokens) { return read_embeddings(*model, tokens); },
+                 .block = [model](Index layer) { return read_block(*model, layer); },
+                 .expert = [model](Index layer, Index expert) -> const SwigluWeights<Matrix>& {
+                   return read_expert(*model, layer, expert);
+                 },
+                 .norm_final = [model] { return read_final_norm(*model); },
+                 .head_rows = [model](Index first, Index count) { return read_rows(*model, hf_head, first, count); },
+                 .mtp = [model](Index k) { return read_mtp(*model, k); }}};
 }
 
 }  // namespace dsv3

@@ -10,8 +10,8 @@
 namespace dsv3 {
 
 struct StreamedModel {
-  HfConfig config;            ///< with as many MTP modules as the checkpoint holds
-  Index absent_mtp = 0;       ///< modules that config.json announces but the checkpoint has no tensor of
+  HfConfig config;       ///< with as many MTP modules as the checkpoint holds
+  Index absent_mtp = 0;  ///< modules that config.json announces but the checkpoint has no tensor of
   WeightSource source;
 };
 

@@ -17,7 +17,8 @@ WeightSource source_of(const ModelWeights<Matrix>& w) {
   return {.embed = [&w](std::span<const Token> tokens) { return embed(w.embedding, tokens); },
           .block = [&w](Index layer) { return borrowed(w.blocks[layer]); },
           .expert = [&w, num_blocks](Index layer, Index expert) -> const SwigluWeights<Matrix>& {
-            const MoeWeights<Matrix>& ffn = layer < num_blocks ? w.blocks[layer].ffn : w.mtp[layer - num_blocks].block.ffn;
+            const MoeWeights<Matrix>& ffn =
+                layer < num_blocks ? w.blocks[layer].ffn : w.mtp[layer - num_blocks].block.ffn;
             return ffn.experts[expert];
           },
           .norm_final = [&w] { return w.norm_final; },

@@ -64,7 +64,8 @@ void for_each_line(const std::string& path, const Use& use) {
 }
 
 bool same_sizes(const std::vector<std::vector<Index>>& a, const std::vector<std::vector<Index>>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.size() == y.size(); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.size() == y.size(); });
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ struct LogEntry {
 /// Throws std::runtime_error naming the file and line that is not such an object.
 std::vector<LogEntry> read_log(const std::string& path);
 
-/// Keeps the lines of steps 1 .. `last_step` of a log (all of it, or none, replaced at once): what a resumed run adds to.
+/// Keeps the lines of steps 1 .. `last_step` of a log (all of it, or none, replaced at once): what a resumed run adds
+/// to.
 void truncate_log(const std::string& path, Index last_step);
 
 }  // namespace dsv3

@@ -4,8 +4,8 @@
 #pragma once
 #include <string>
 
-#include "reference/model/config.hpp"
 #include "reference/core/context.hpp"
+#include "reference/model/config.hpp"
 #include "reference/optim/adamw.hpp"
 #include "reference/optim/schedules.hpp"
 
@@ -15,13 +15,13 @@ namespace dsv3 {
 struct TrainingOptions {
   ModelConfig config;
   Schedules schedules;
-  Index steps = 0;                ///< of the whole run
-  Index sequence_length = 128;    ///< T
-  Index micro_batch = 4;          ///< sequences whose activations are in memory at once
+  Index steps = 0;              ///< of the whole run
+  Index sequence_length = 128;  ///< T
+  Index micro_batch = 4;        ///< sequences whose activations are in memory at once
   Precision precision = Precision::fp32;
   AdamWConfig adamw;
-  double clip_norm = 1;           ///< section 4.2
-  double balance_alpha = 1e-4;    ///< alpha of Eq. (17), section 4.2; 0: no balance loss
+  double clip_norm = 1;         ///< section 4.2
+  double balance_alpha = 1e-4;  ///< alpha of Eq. (17), section 4.2; 0: no balance loss
   BalanceScope balance_scope = BalanceScope::sequence;
   std::uint64_t seed = 1;
 };

@@ -41,13 +41,25 @@ void append_line(const fs::path& path, const std::string& line) {
   require_world(out.good(), path.string(), "cannot be written; is the disk full?");
 }
 
+/// Bytes in use, from where the peak counts anew.
+std::size_t begin_to_measure_memory() {
+  reset_peak_memory();
+  return resident_memory().now;
+}
+
 /// The loop over the steps from state.step on.
 class Run {
  public:
-  Run(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events, std::size_t memory_before)
-      : settings_(settings), out_(out), run_(run), events_(events), trainer_(run.options),
-        batches_(batches_of(run.text, settings.sequence_length, settings.seed)), fingerprint_(run.text.fingerprint()),
-        memory_before_(memory_before) {}
+  /// To be made before the state: the memory of the steps is measured from here on, above what the text takes.
+  Run(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events)
+      : settings_(settings),
+        out_(out),
+        run_(run),
+        events_(events),
+        batches_(batches_of(run.text, settings.sequence_length, settings.seed)),
+        fingerprint_(run.text.fingerprint()),
+        memory_before_(begin_to_measure_memory()),
+        trainer_(run.options) {}
 
   void take_all_steps() {
     run_.first_step = run_.state.step;
@@ -89,17 +101,11 @@ class Run {
   const fs::path& out_;
   RunResult& run_;
   const RunEvents& events_;
-  Trainer trainer_;
   BatchSource batches_;
   std::uint64_t fingerprint_;
   std::size_t memory_before_;
+  Trainer trainer_;
 };
-
-/// Bytes in use, from where the peak counts anew.
-std::size_t begin_to_measure_memory() {
-  reset_peak_memory();
-  return resident_memory().now;
-}
 
 void tell(const RunEvents& events, const std::string& what) {
   if (events.note) events.note(what);
@@ -109,13 +115,20 @@ void tell(const RunEvents& events, const std::string& what) {
 RunResult prepare(const RunSettings& settings, RunText text, ModelConfig config, const RunEvents& events) {
   require(text.tokenizer.vocab_size() <= config.V, "train", "the tokenizer has ", text.tokenizer.vocab_size(),
           " tokens; the configuration's vocabulary has room for ", config.V);
-  RunResult run{.config = config, .options = options_of(settings, config), .text = std::move(text), .held_out = {}, .state = {}, .memory = {}};
+  RunResult run{.config = config,
+                .options = options_of(settings, config),
+                .text = std::move(text),
+                .held_out = {},
+                .state = {},
+                .memory = {}};
   run.held_out = held_out_batch(run.text, settings.sequence_length, held_out_sequences);
   Index tokens = 0;
   for (const auto& document : run.text.training) tokens += std::ssize(document);
   const ParameterCounts counts = count_parameters(config);
-  tell(events, fmt::format("{} tokens of training text in {} documents; {} parameters, {} active per token, {} more in MTP modules",
-                           tokens, run.text.training.size(), counts.total, counts.active, counts.mtp));
+  tell(events,
+       fmt::format(
+           "{} tokens of training text in {} documents; {} parameters, {} active per token, {} more in MTP modules",
+           tokens, run.text.training.size(), counts.total, counts.active, counts.mtp));
   return run;
 }
 
@@ -124,31 +137,35 @@ RunResult prepare(const RunSettings& settings, RunText text, ModelConfig config,
 RunResult start_run(const RunSettings& settings, const fs::path& out, const RunEvents& events) {
   const ModelConfig config = config_of(settings);
   options_of(settings, config);  // wrong settings are reported before any work
-  require_world(!fs::exists(out / "run.json"), out.string(), "holds a run already; go on with --resume or choose another folder");
+  require_world(!fs::exists(out / "run.json"), out.string(),
+                "holds a run already; go on with --resume or choose another folder");
   const Corpus corpus = hold_out(load_documents(settings.data));
   tell(events, fmt::format("training a tokenizer of {} tokens on {} documents", config.V, corpus.training.size()));
   RunResult run = prepare(settings, text_with_new_tokenizer(corpus, static_cast<Token>(config.V)), config, events);
-  const std::size_t memory_before = begin_to_measure_memory();
+  Run loop(settings, out, run, events);
   run.state = initial_state(run.options);
   fs::create_directories(out);
   save_tokenizer(run.text.tokenizer, out / "tokenizer.json");
   write_settings(out / "run.json", settings);  // last: a folder with it can be resumed
   write_file(out / "log.jsonl", "");
-  Run(settings, out, run, events, memory_before).take_all_steps();
+  loop.take_all_steps();
   return run;
 }
 
 RunResult resume_run(const fs::path& out, const RunEvents& events) {
-  require_world(fs::exists(out / "run.json"), out.string(), "holds no run: there is no run.json; start one without --resume");
+  require_world(fs::exists(out / "run.json"), out.string(),
+                "holds no run: there is no run.json; start one without --resume");
   const RunSettings settings = read_settings(out / "run.json");
   const Corpus corpus = hold_out(load_documents(settings.data));
-  RunResult run = prepare(settings, text_with_tokenizer(corpus, load_tokenizer(out / "tokenizer.json")), config_of(settings), events);
-  const std::size_t memory_before = begin_to_measure_memory();
+  RunResult run = prepare(settings, text_with_tokenizer(corpus, load_tokenizer(out / "tokenizer.json")),
+                          config_of(settings), events);
+  Run loop(settings, out, run, events);
   const auto checkpoint = newest_checkpoint(out);
   tell(events, checkpoint ? "going on from " + checkpoint->string() : "no checkpoint yet; beginning again");
-  run.state = checkpoint ? load_training_state(*checkpoint, run.options, run.text.fingerprint()) : initial_state(run.options);
+  run.state =
+      checkpoint ? load_training_state(*checkpoint, run.options, run.text.fingerprint()) : initial_state(run.options);
   truncate_log((out / "log.jsonl").string(), run.state.step);
-  Run(settings, out, run, events, memory_before).take_all_steps();
+  loop.take_all_steps();
   return run;
 }
 

@@ -13,13 +13,14 @@ namespace dsv3 {
 
 /// What a run tells while it goes on.
 struct RunEvents {
-  std::function<void(const std::string&)> note;                         ///< a sentence about what begins now
-  std::function<void(const StepReport&, const StepExtras&)> step;       ///< after each step
+  std::function<void(const std::string&)> note;                    ///< a sentence about what begins now
+  std::function<void(const StepReport&, const StepExtras&)> step;  ///< after each step
 };
 
 /// Peak memory of the steps, in bytes: what the system saw beside what the structs add up to.
 struct MemoryReport {
-  std::size_t measured = 0;  ///< peak above what the program and its text needed before; 0 where the system does not say
+  std::size_t measured =
+      0;  ///< peak above what the program and its text needed before; 0 where the system does not say
   std::size_t weights = 0, gradients = 0, moments = 0;
   std::size_t activations = 0;  ///< what F kept for B, from the structs of the largest micro-batch
   std::size_t temporary = 0;    ///< the largest of what lives inside B only
@@ -33,9 +34,9 @@ struct RunResult {
   RunText text;
   Batch held_out;
   TrainingState state;
-  Index first_step = 0;          ///< steps that were done before this call
-  double loss_before = 0;        ///< held out, with the weights this call began with
-  double loss_after = 0;         ///< held out, with the last
+  Index first_step = 0;    ///< steps that were done before this call
+  double loss_before = 0;  ///< held out, with the weights this call began with
+  double loss_after = 0;   ///< held out, with the last
   MemoryReport memory;
 };
 

@@ -36,7 +36,8 @@ Dtype stored_dtype(const Moment& moment) { return is_bf16(moment) ? Dtype::bf16 
 void write_moments(const fs::path& path, const AdamWState& optimizer) {
   std::vector<TensorToWrite> tensors;
   each_moment(optimizer, [&](const std::string& name, const TensorMoments& t, const Moment& moment) {
-    tensors.push_back(made_tensor(name, stored_dtype(moment), {t.shape.rows, t.shape.cols}, [&t, &moment] { return values_of(moment, t.shape); }));
+    tensors.push_back(made_tensor(name, stored_dtype(moment), {t.shape.rows, t.shape.cols},
+                                  [&t, &moment] { return values_of(moment, t.shape); }));
   });
   write_safetensors(path, tensors, {{"format", "dsv3 AdamW moments"}});
 }
@@ -46,10 +47,11 @@ void read_moments(const fs::path& path, AdamWState& optimizer) {
   each_moment(optimizer, [&](const std::string& name, const TensorMoments& t, Moment& moment) {
     const auto found = file.contents.tensors.find(name);
     require_world(found != file.contents.tensors.end(), path.string(), "has no tensor ", name);
-    require_world(found->second.dtype == stored_dtype(moment), found->second.where, "is ", dsv3::name(found->second.dtype), "; ",
-                  dsv3::name(stored_dtype(moment)), " is needed");
+    require_world(found->second.dtype == stored_dtype(moment), found->second.where, "is ",
+                  dsv3::name(found->second.dtype), "; ", dsv3::name(stored_dtype(moment)), " is needed");
     const Matrix values = to_matrix(found->second);
-    require_world(shape_of(values) == t.shape, found->second.where, "is ", shape_text(values), "; ", text(t.shape), " is needed");
+    require_world(shape_of(values) == t.shape, found->second.where, "is ", shape_text(values), "; ", text(t.shape),
+                  " is needed");
     require_world(values.allFinite(), found->second.where, "holds values that are not finite");
     moment = moment_of(values, is_bf16(moment) ? MomentFormat::bf16 : MomentFormat::fp32);
   });
@@ -70,7 +72,8 @@ std::vector<std::pair<Index, fs::path>> checkpoints_of(const fs::path& out) {
   if (!fs::is_directory(out / "checkpoints")) return found;
   for (const auto& entry : fs::directory_iterator(out / "checkpoints")) {
     const std::string name = entry.path().filename().string();
-    if (const std::optional<Index> step = step_of(name); step && entry.is_directory()) found.emplace_back(*step, entry.path());
+    if (const std::optional<Index> step = step_of(name); step && entry.is_directory())
+      found.emplace_back(*step, entry.path());
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -102,7 +105,8 @@ std::uint64_t read_counters(const fs::path& path, TrainingState& state) {
 
 }  // namespace
 
-void save_training_state(const fs::path& out, const TrainingOptions& options, const TrainingState& state, std::uint64_t fingerprint) {
+void save_training_state(const fs::path& out, const TrainingOptions& options, const TrainingState& state,
+                         std::uint64_t fingerprint) {
   fs::create_directories(out / "checkpoints");
   AtomicDirectory folder(out / "checkpoints" / fmt::format("step_{:06}", state.step));
   write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights), real_dtype);
@@ -120,9 +124,11 @@ std::optional<fs::path> newest_checkpoint(const fs::path& out) {
   return all.back().second;
 }
 
-TrainingState load_training_state(const fs::path& checkpoint, const TrainingOptions& options, std::uint64_t fingerprint) {
+TrainingState load_training_state(const fs::path& checkpoint, const TrainingOptions& options,
+                                  std::uint64_t fingerprint) {
   const HfConfig config = read_hf_config(checkpoint);
-  require_world(config.model == options.config, checkpoint.string(), "holds another configuration than the run's settings say");
+  require_world(config.model == options.config, checkpoint.string(),
+                "holds another configuration than the run's settings say");
   TrainingState state{.weights = zeros(shapes(options.config)), .optimizer = {}};
   load_weights(open_checkpoint(checkpoint), config.load, hf_tensors(options.config, state.weights));
   state.optimizer = adamw_state(tensors_of(state.weights), options.adamw.moments);

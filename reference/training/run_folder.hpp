@@ -18,8 +18,8 @@
 
 namespace dsv3 {
 
-/// Writes OUT/checkpoints/step_N and deletes all older ones but the one before, with what a killed save has left behind.
-/// `fingerprint` is the text's.
+/// Writes OUT/checkpoints/step_N and deletes all older ones but the one before, with what a killed save has left
+/// behind. `fingerprint` is the text's.
 void save_training_state(const std::filesystem::path& out, const TrainingOptions& options, const TrainingState& state,
                          std::uint64_t fingerprint);
 

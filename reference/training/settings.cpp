@@ -72,20 +72,22 @@ void read(JsonFields& fields, const char* name, double& field) {
 }  // namespace
 
 TrainingOptions options_of(const RunSettings& s, const ModelConfig& config) {
-  TrainingOptions o{.config = config,
-                    .schedules = schedules_of(s),
-                    .steps = s.steps,
-                    .sequence_length = s.sequence_length,
-                    .micro_batch = s.micro_batch,
-                    .precision = choice<Precision>("precision", s.precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}}),
-                    .adamw = {},
-                    .balance_alpha = s.balance_alpha,
-                    .balance_scope = choice<BalanceScope>("balance_scope", s.balance_scope,
-                                                          {{"sequence", BalanceScope::sequence}, {"batch", BalanceScope::batch}}),
-                    .seed = s.seed};
-  o.adamw.moments = choice<MomentFormat>("moments", s.moments, {{"fp32", MomentFormat::fp32}, {"bf16", MomentFormat::bf16}});
-  require(s.evaluate_every >= 0 && s.save_every >= 0, "train", "evaluate_every is ", s.evaluate_every, " and save_every ",
-          s.save_every, "; they must be 0 (only at the end) or more");
+  TrainingOptions o{
+      .config = config,
+      .schedules = schedules_of(s),
+      .steps = s.steps,
+      .sequence_length = s.sequence_length,
+      .micro_batch = s.micro_batch,
+      .precision = choice<Precision>("precision", s.precision, {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}}),
+      .adamw = {},
+      .balance_alpha = s.balance_alpha,
+      .balance_scope = choice<BalanceScope>("balance_scope", s.balance_scope,
+                                            {{"sequence", BalanceScope::sequence}, {"batch", BalanceScope::batch}}),
+      .seed = s.seed};
+  o.adamw.moments =
+      choice<MomentFormat>("moments", s.moments, {{"fp32", MomentFormat::fp32}, {"bf16", MomentFormat::bf16}});
+  require(s.evaluate_every >= 0 && s.save_every >= 0, "train", "evaluate_every is ", s.evaluate_every,
+          " and save_every ", s.save_every, "; they must be 0 (only at the end) or more");
   validate(o);
   return o;
 }

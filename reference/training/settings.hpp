@@ -10,26 +10,26 @@
 namespace dsv3 {
 
 struct RunSettings {
-  std::string config = "tour";     ///< a name of config_names() or the path of a config.json
-  std::string data;                ///< a text file or a folder of them
+  std::string config = "tour";  ///< a name of config_names() or the path of a config.json
+  std::string data;             ///< a text file or a folder of them
   Index steps = 400;
-  Index sequences = 8;             ///< per step, at full batch size
-  Index sequence_length = 128;     ///< T
-  Index micro_batch = 8;           ///< sequences in memory at once
-  double learning_rate = 3e-3;     ///< the peak of the schedule
-  double bias_speed = 0.01;        ///< gamma until the last stretch of the schedule
-  double balance_alpha = 1e-4;     ///< alpha of Eq. (17)
+  Index sequences = 8;                     ///< per step, at full batch size
+  Index sequence_length = 128;             ///< T
+  Index micro_batch = 8;                   ///< sequences in memory at once
+  double learning_rate = 5e-3;             ///< the peak of the schedule
+  double bias_speed = 0.01;                ///< gamma until the last stretch of the schedule
+  double balance_alpha = 1e-4;             ///< alpha of Eq. (17)
   std::string balance_scope = "sequence";  ///< or "batch"
   std::string precision = "fp32";          ///< or "bf16"
   std::string moments = "fp32";            ///< or "bf16"
   std::uint64_t seed = 1;
-  Index evaluate_every = 50;       ///< steps between looks at held-out text; 0: only at the end
-  Index save_every = 100;          ///< steps between checkpoints; 0: only at the end
+  Index evaluate_every = 50;  ///< steps between looks at held-out text; 0: only at the end
+  Index save_every = 100;     ///< steps between checkpoints; 0: only at the end
   friend bool operator==(const RunSettings&, const RunSettings&) = default;
 };
 
-/// All numbers of the run. The schedules are the report's scaled to the tokens of this run: the same shape, warm-up of a
-/// tenth of the steps and at most 100, constant batch. Learning rate and bias speed are this project's own: a small
+/// All numbers of the run. The schedules are the report's scaled to the tokens of this run: the same shape, warm-up of
+/// a tenth of the steps and at most 100, constant batch. Learning rate and bias speed are this project's own: a small
 /// model that trains for a few hundred steps needs more than the report's 2.2e-4 and 0.001.
 /// Throws std::invalid_argument naming the first setting that cannot be right and what it needs.
 TrainingOptions options_of(const RunSettings& settings, const ModelConfig& config);

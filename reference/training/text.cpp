@@ -29,7 +29,10 @@ RunText text_with_new_tokenizer(const Corpus& corpus, Token vocab_size) {
 }
 
 BatchSource batches_of(const RunText& text, Index sequence_length, std::uint64_t seed) {
-  const PackingOptions options{.sequence_length = sequence_length, .seed = seed, .fim = {}, .begin_token = {},
+  const PackingOptions options{.sequence_length = sequence_length,
+                               .seed = seed,
+                               .fim = {},
+                               .begin_token = {},
                                .end_token = text.tokenizer.added(end_token)};
   const auto packed = std::make_shared<const PackedText>(text.training, options);
   return [packed, sequence_length](Index first, Index count) {
@@ -43,11 +46,12 @@ Batch held_out_batch(const RunText& text, Index sequence_length, Index limit) {
     stream.insert(stream.end(), document.begin(), document.end());
     stream.push_back(text.tokenizer.added(end_token));
   }
-  const Index count = std::min(limit, (std::ssize(stream) - 1) / sequence_length);
-  require_world(count >= 1, "held-out text", "has ", stream.size(), " tokens; one sequence needs ", sequence_length + 1);
+  const Index all = (std::ssize(stream) - 1) / sequence_length, count = std::min(limit, all);
+  require_world(count >= 1, "held-out text", "has ", stream.size(), " tokens; one sequence needs ",
+                sequence_length + 1);
   Batch batch{.count = count, .length = sequence_length, .tokens = {}};
   for (Index s = 0; s < count; ++s) {
-    const auto from = stream.begin() + s * sequence_length;
+    const auto from = stream.begin() + s * all / count * sequence_length;
     batch.tokens.insert(batch.tokens.end(), from, from + sequence_length + 1);
   }
   return batch;

@@ -24,7 +24,7 @@ RunText text_with_tokenizer(const Corpus& corpus, Tokenizer tokenizer);
 /// Batches of the packed training text: sequence number i of the run is sequence number i of PackedText.
 BatchSource batches_of(const RunText& text, Index sequence_length, std::uint64_t seed);
 
-/// The held-out text packed in its order; at most `limit` sequences of T+1 tokens, from its beginning.
+/// The held-out text packed in its order and cut into sequences of T+1 tokens; at most `limit` of them, evenly spread.
 /// Throws std::runtime_error if it is shorter than one sequence.
 Batch held_out_batch(const RunText& text, Index sequence_length, Index limit);
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/checkpoint/scratch.hpp"
-#include "tests/checkpoint/stand_in.hpp"
+#include "tests/checkpoint/small_model.hpp"
 
 using namespace dsv3;
 using namespace dsv3::test;

@@ -101,6 +101,13 @@ class CheckDocs(unittest.TestCase):
                 self.write("README.md", f"# A page\n[x]({link})\n")
                 self.finds(expected)
 
+    def test_a_named_test_case_that_is_gone(self):
+        self.write("gate_test.cpp", 'TEST_CASE("gate: chooses") {}\n')
+        self.write("README.md", "[gate: chooses](gate_test.cpp)\n")
+        self.assertEqual(list(check_docs.problems(self.root)), [])
+        self.write("README.md", "[gate: weighs](gate_test.cpp)\n")
+        self.finds('names the test "gate: weighs", but gate_test.cpp has no such case')
+
     def test_an_equation_that_is_missing_doubled_or_too_many(self):
         row = "| Eq 3 | 2.1 | what | not yet |"
         for rows, expected in [("", "has Eq 3 0 times"), (row + "\n" + row, "has Eq 3 2 times"),

@@ -47,7 +47,8 @@ TEST_CASE("head_loss: the chunk changes nothing; gradients are weight (softmax -
       sum += e[v] = std::exp(logit);
     }
     for (Index v = 0; v < 11; ++v)
-      for (Index j = 0; j < 6; ++j) expected(i, j) += static_cast<real>(weight * (e[v] / sum - (v == targets[i])) * double{W(v, j)});
+      for (Index j = 0; j < 6; ++j)
+        expected(i, j) += static_cast<real>(weight * (e[v] / sum - (v == targets[i])) * double{W(v, j)});
   }
   CHECK(outside(dh, expected, 2e-6) == "");
 }

@@ -11,7 +11,8 @@ using namespace dsv3::test;
 namespace {
 
 /// weight * (main + lambda/D * MTP) + balance: what loss_and_gradients differentiates.
-double objective_value(const Model& model, const ModelWeights<Matrix>& p, const Batch& batch, const Objective& objective) {
+double objective_value(const Model& model, const ModelWeights<Matrix>& p, const Batch& batch,
+                       const Objective& objective) {
   ModelWeights<Matrix> ignored = zeros(shapes(model.config));
   const BatchLoss loss = model.loss_and_gradients(p, ignored, batch, objective);
   double mtp = 0;

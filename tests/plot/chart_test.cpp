@@ -31,9 +31,10 @@ TEST_CASE("svg: a point that is not finite interrupts the line; it does not move
   const LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 1, 2, 3}, {0, nan, 0, 1}}}};
   const std::string text = svg({chart});
   CHECK(text.find("nan") == std::string::npos);
-  const std::size_t path = text.find("<path d=\"M58.0");
-  REQUIRE(path != std::string::npos);
-  CHECK(occurrences(text.substr(path, text.find('/', path) - path), "M") == 2);
+  const std::size_t end = text.find("\" fill=\"none\" stroke=\"#1f6feb\"");
+  REQUIRE(end != std::string::npos);
+  const std::size_t begin = text.rfind("<path", end);
+  CHECK(occurrences(text.substr(begin, end - begin), "M") == 2);
 }
 
 TEST_CASE("svg: a heat map has a cell per value, white for low and dark for high") {

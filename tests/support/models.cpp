@@ -12,9 +12,16 @@ ModelConfig micro_config() {
           .L = 2,
           .num_dense_layers = 1,
           .d_dense = 20,
-          .mla = {.d = 12, .n_h = 3, .d_h = 5, .d_v = 4, .d_c = 7, .d_c_prime = 6,
+          .mla = {.d = 12,
+                  .n_h = 3,
+                  .d_h = 5,
+                  .d_v = 4,
+                  .d_c = 7,
+                  .d_c_prime = 6,
                   .rope = {.width = 4, .max_length = 64, .yarn = YarnConfig{.factor = 4, .original_length = 16}}},
-          .moe = {.d = 12, .d_shared = 10, .d_expert = 6,
+          .moe = {.d = 12,
+                  .d_shared = 10,
+                  .d_expert = 6,
                   .gate = {.N_r = 16, .K_r = 4, .num_groups = 4, .kept_groups = 2, .routed_scaling_factor = 2.5}},
           .D = 1};
 }
