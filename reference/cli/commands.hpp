@@ -39,7 +39,7 @@ int generate(const GenerateArguments& arguments);
 
 struct ForwardArguments {
   std::string model;
-  std::string tokens;  ///< safetensors file with an integer tensor "tokens", or text with --prompt
+  std::string tokens;  ///< safetensors file with an integer tensor "tokens" [T]
   std::string out;
   bool activations = false;
   std::string precision = "fp32";
@@ -48,7 +48,7 @@ struct ForwardArguments {
 int forward(const ForwardArguments& arguments);
 
 struct ModelArguments {
-  std::string name;  ///< a configuration's name or a checkpoint folder; empty: all names
+  std::string name;  ///< a configuration's name, a config.json or its folder; empty: all names
   bool json = false;
 };
 int model(const ModelArguments& arguments);

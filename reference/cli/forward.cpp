@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "reference/checkpoint/atomic_file.hpp"
 #include "reference/checkpoint/safetensors_writer.hpp"
 #include "reference/cli/commands.hpp"
 #include "reference/cli/model_folder.hpp"
@@ -19,6 +20,8 @@ std::vector<Token> read_tokens(const std::string& path, Index V) {
   const Safetensors file = open_safetensors(path);
   const auto found = file.contents.tensors.find("tokens");
   require_world(found != file.contents.tensors.end(), path, "has no tensor 'tokens'; one of integers [T] is needed");
+  require_world(found->second.shape.size() == 1, path, "'tokens' is ", shape_text(found->second.shape),
+                "; [T] is needed");
   const std::vector<std::int64_t> values = to_integers(found->second);
   require_world(!values.empty(), path, "'tokens' is empty; at least one token is needed");
   std::vector<Token> tokens;
@@ -40,6 +43,8 @@ int forward(const ForwardArguments& a) {
   const Precision precision = precision_of(a.precision);
   const StreamedModel model = open_model_folder(model_folder(a.model));
   const std::vector<Token> tokens = read_tokens(a.tokens, model.config.model.V);
+
+  AtomicFile(a.out);  // a place that cannot be written to is found before the work
 
   std::deque<Matrix> values;  // keeps its elements where they are
   std::vector<TensorToWrite> tensors;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "reference/checkpoint/hf_checkpoint.hpp"
 #include "reference/cli/commands.hpp"
@@ -40,9 +41,13 @@ int generate(const GenerateArguments& a) {
                 tokenizer.vocab_size(), " tokens, its model a vocabulary of ", model.config().V);
   const std::vector<Token> prompt = tokenizer.encode(a.prompt);
   require(!prompt.empty(), "generate", "the prompt is empty; it needs at least one character");
-  if (!a.json) fmt::print("{}", a.prompt);
+  bool begun = false;
+  const auto begin = [&] {
+    if (!a.json && !std::exchange(begun, true)) fmt::print("{}", a.prompt);
+  };
   const auto emit = [&](Token token) {
     if (a.json) return;
+    begin();
     fmt::print("{}", tokenizer.is_special(token) ? "" : tokenizer.bytes(token));
     std::fflush(stdout);
   };
@@ -50,6 +55,7 @@ int generate(const GenerateArguments& a) {
   const std::vector<Token> written =
       generate(model, prompt, a.max_new, end,
                {.temperature = a.temperature, .seed = a.seed, .num_tokens = tokenizer.vocab_size()}, emit);
+  begin();
   if (a.json)
     fmt::print("{}\n", nlohmann::ordered_json(
                            {{"prompt_tokens", prompt}, {"tokens", written}, {"text", tokenizer.decode(written)}})

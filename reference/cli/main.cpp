@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The one file that knows CLI11: options in, plain structs out.
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
 #include <iostream>
 
 #include "reference/cli/commands.hpp"
+#include "reference/core/require.hpp"
 
 namespace {
 
@@ -26,9 +31,11 @@ void add_train(CLI::App& app, int& status) {
   auto* const resume =
       c->add_flag("--resume", a->resume, "Go on where the newest checkpoint of --out stands, with its settings");
   const auto setting = [&](const char* name, auto& value, const char* what) {
-    c->add_option(name, value, what)->capture_default_str()->excludes(resume);
+    return c->add_option(name, value, what)->capture_default_str()->excludes(resume);
   };
-  c->add_option("--data", s.data, "A text file or a folder of text files (UTF-8)")->envname("DSV3_DATA");
+  c->add_option("--data", s.data,
+                "A text file or a folder of text files (UTF-8); a resumed run reads what it began with")
+      ->envname("DSV3_DATA");
   setting("--config", s.config, "A configuration's name (see dsv3 model) or a config.json");
   setting("--steps", s.steps, "Steps of the whole run");
   setting("--sequences", s.sequences, "Sequences per step");
@@ -40,7 +47,7 @@ void add_train(CLI::App& app, int& status) {
   setting("--bias-speed", s.bias_speed, "Gamma of the auxiliary-loss-free balancing; 0 switches it off");
   setting("--balance-alpha", s.balance_alpha, "Alpha of the balance loss; 0 switches it off");
   setting("--balance-scope", s.balance_scope, "sequence or batch: over what the balance loss counts");
-  setting("--seed", s.seed, "Of the weights and of the order of the data");
+  setting("--seed", s.seed, "Of the weights and of the order of the data")->check(CLI::NonNegativeNumber);
   setting("--evaluate-every", s.evaluate_every, "Steps between looks at held-out text; 0: only at the end");
   setting("--save-every", s.save_every, "Steps between checkpoints; 0: only at the end");
   c->add_flag("--json", a->json, "Print the log's lines instead of a progress bar");
@@ -56,7 +63,7 @@ void add_tour(CLI::App& app, int& status) {
   c->add_option("--out", a->out, "Folder of the run (default: runs/tour); an old tour there is replaced");
   c->add_option("--steps", a->steps, "Steps of the main run; 0: about three minutes on two cores")
       ->capture_default_str();
-  c->add_option("--seed", a->seed, "Of everything")->capture_default_str();
+  c->add_option("--seed", a->seed, "Of everything")->capture_default_str()->check(CLI::NonNegativeNumber);
   c->callback([a, &status] { status = tour(*a); });
 }
 
@@ -69,7 +76,7 @@ void add_generate(CLI::App& app, int& status) {
   c->add_option("--prompt", a->prompt, "Text to begin with")->required();
   c->add_option("--max-new", a->max_new, "Tokens to write")->capture_default_str();
   c->add_option("--temperature", a->temperature, "0: always the most probable token")->capture_default_str();
-  c->add_option("--seed", a->seed, "Of the draws")->capture_default_str();
+  c->add_option("--seed", a->seed, "Of the draws")->capture_default_str()->check(CLI::NonNegativeNumber);
   c->add_flag("--json", a->json, "Print tokens and text as one JSON object");
   c->callback([a, &status] { status = generate(*a); });
 }
@@ -93,9 +100,19 @@ void add_forward(CLI::App& app, int& status) {
 void add_model(CLI::App& app, int& status) {
   const auto a = std::make_shared<ModelArguments>();
   auto* const c = command(app, "model", "Sizes of a configuration, counted from its structure", "dsv3 model v3");
-  c->add_option("name", a->name, "A configuration's name or a folder with a config.json; none: list the names");
+  c->add_option("name", a->name, "A configuration's name, a config.json or its folder; none: list the names");
   c->add_flag("--json", a->json, "Print as JSON");
   c->callback([a, &status] { status = model(*a); });
+}
+
+/// CLI11 would only say that a command is required.
+void require_known_command(const CLI::App& app, const char* name) {
+  std::string known;
+  for (const CLI::App* const c : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (c->get_name() == name) return;
+    known += (known.empty() ? "" : ", ") + c->get_name();
+  }
+  dsv3::require(name[0] == '-', "dsv3", "there is no command '", name, "'; there are ", known);
 }
 
 }  // namespace
@@ -105,13 +122,18 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", DSV3_VERSION);
   int status = 0;
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error of write(), as a full disk is
   for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model}) add(app, status);
   try {
+    if (argc > 1) require_known_command(app, argv[1]);
     app.parse(argc, argv);
+    const bool written = std::fflush(stdout) == 0;
+    dsv3::require_world(written, "stdout", "cannot be written: ", std::strerror(errno));
     return status;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::exception& error) {
+    std::fflush(stdout);
     std::cerr << "dsv3: " << error.what() << '\n';
     return 2;
   }

@@ -7,6 +7,7 @@
 #include "reference/checkpoint/hf_config.hpp"
 #include "reference/cli/commands.hpp"
 #include "reference/model/weights.hpp"
+#include "reference/training/run.hpp"
 
 namespace dsv3::cli {
 namespace {
@@ -35,7 +36,7 @@ int list_names(bool json) {
 int model(const ModelArguments& a) {
   if (a.name.empty()) return list_names(a.json);
   const ModelConfig config =
-      std::filesystem::is_directory(a.name) ? read_hf_config(a.name).model : config_by_name(a.name);
+      std::filesystem::is_directory(a.name) ? read_hf_config(a.name).model : config_of({.config = a.name, .data = {}});
   const ParameterCounts counts = count_parameters(config);
   const Index cache = cache_bytes_per_token(config);
   if (a.json) {

@@ -27,15 +27,20 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
+/// Numbers beyond this are left out, as NaN is: a range of them would not be a number.
+constexpr double largest = 1e300;
+bool drawable(double v) { return std::abs(v) <= largest; }
+
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
   void include(double v) {
-    if (std::isfinite(v)) low = std::min(low, v), high = std::max(high, v);
+    if (drawable(v)) low = std::min(low, v), high = std::max(high, v);
   }
-  /// Never empty and never a single point.
+  /// Never empty, and wide enough beside its values that a tick's step is no rounding error.
   Range widened() const {
     if (!(low <= high)) return {0, 1};
-    return low == high ? Range{low - 0.5, high + 0.5} : *this;
+    const double size = std::max(std::abs(low), std::abs(high)), half = std::max(0.5, 1e-3 * size);
+    return high - low > 1e-9 * size ? *this : Range{low - half, high + half};
   }
 };
 
@@ -86,7 +91,7 @@ std::string path_of(const Frame& f, const Line& line) {
   std::string path;
   bool pen_down = false;
   for (std::size_t i = 0; i < line.x.size(); ++i) {
-    const bool there = std::isfinite(line.x[i]) && std::isfinite(line.y[i]);
+    const bool there = drawable(line.x[i]) && drawable(line.y[i]);
     if (there) path += fmt::format("{}{:.1f} {:.1f}", pen_down ? 'L' : 'M', f.px(line.x[i]), f.py(line.y[i]));
     pen_down = there;
   }

@@ -10,7 +10,7 @@ namespace dsv3::plot {
 
 struct Line {
   std::string name;
-  std::vector<double> x, y;  ///< equally many; points that are not finite interrupt the line
+  std::vector<double> x, y;  ///< equally many; points that are not finite, or beyond 1e300, interrupt the line
 };
 
 struct LineChart {

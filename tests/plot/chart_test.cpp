@@ -51,3 +51,26 @@ TEST_CASE("svg: what cannot be drawn is refused") {
   CHECK_THROWS_AS(svg({HeatMap{.title = "", .x_label = "", .y_label = "", .rows = {{1, 2}, {1}}}}),
                   std::invalid_argument);
 }
+
+TEST_CASE("svg: any finite values end in a picture with a few ticks, however large, small or close together") {
+  for (const std::vector<double>& y : std::vector<std::vector<double>>{{1e17, 1e17},
+                                                                       {1e17, 1e17 + 16},
+                                                                       {-1e308, 1e308},
+                                                                       {1e-300, 2e-300},
+                                                                       {3, 3},
+                                                                       {0, 0},
+                                                                       {5, 5 + 1e-15},
+                                                                       {-7e5, -7e5}}) {
+    CAPTURE(y[0]);
+    const std::string text = svg({LineChart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {1, 2}, y}}}});
+    CHECK(text.find("nan") == std::string::npos);
+    CHECK(text.find("inf") == std::string::npos);
+    const std::size_t ticks = occurrences(text, "stroke=\"#eee\"");
+    CHECK((ticks >= 2 && ticks <= 12));
+  }
+}
+
+TEST_CASE("svg: a line that does not change lies in the middle") {
+  const LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 10}, {3, 3}}}};
+  CHECK(svg({chart}, 460, 300).find("M58.0 145.0L444.0 145.0") != std::string::npos);
+}
