@@ -136,7 +136,8 @@ TEST_CASE("corpus: of few documents the end of each is held out, from a word or 
   REQUIRE(corpus.training.size() == 3);
   CHECK(corpus.training[0].text == "one two three ");
   CHECK(corpus.training[1].text == "ab\u00e9\u00e9");
-  const Corpus inside = hold_out({{"f", 0, "x\u00e9\u00e9\u00e9\u00e9"}}, 3);  // byte 6 is the second of the third letter
+  const Corpus inside =
+      hold_out({{"f", 0, "x\u00e9\u00e9\u00e9\u00e9"}}, 3);  // byte 6 is the second of the third letter
   REQUIRE(inside.held_out.size() == 1);
   CHECK(inside.held_out[0].text == "\u00e9");
   const Corpus word = hold_out({few[0]}, 2);  // from byte 9, inside "three"
