@@ -92,6 +92,17 @@ void add_model(CLI::App& app, int& status) {
   c->callback([a, &status] { status = model(*a); });
 }
 
+void add_bench(CLI::App& app, int& status) {
+  const auto a = std::make_shared<BenchArguments>();
+  auto* const c = command(app, "bench", "Speed of this machine, of the parts and of whole training steps",
+                          "dsv3 bench\n  dsv3 bench step --threads 2");
+  c->add_option("name", a->name, "Rows whose names begin with this; none: all");
+  c->add_option("--threads", a->threads, "1: times what the thread itself spends; more: the wall clock")->capture_default_str();
+  c->add_option("--rounds", a->rounds, "Measurements of each row, each beside one of the machine's ceiling")->capture_default_str();
+  c->add_flag("--json", a->json, "Print one JSON object for each row");
+  c->callback([a, &status] { status = bench(*a); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -99,7 +110,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", DSV3_VERSION);
   int status = 0;
-  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model}) add(app, status);
+  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_bench}) add(app, status);
   try {
     app.parse(argc, argv);
     return status;
