@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "reference/cli/commands.hpp"
+#include "reference/core/memory.hpp"
 
 namespace {
 
@@ -106,6 +107,7 @@ void add_bench(CLI::App& app, int& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  dsv3::keep_freed_memory();
   CLI::App app("dsv3: the DeepSeek-V3 Technical Report made executable");
   app.require_subcommand(1);
   app.set_version_flag("--version", DSV3_VERSION);
