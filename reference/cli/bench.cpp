@@ -71,13 +71,19 @@ std::string text_line(const BenchRow& row, const Measured& m) {
   return line;
 }
 
-/// Those whose names begin with `name`.
+/// The row of that name, or those whose names begin with it.
 std::vector<BenchRow> rows_named(const std::string& name) {
   std::vector<BenchRow> rows = ceiling_rows();
   for (auto& more : {kernel_rows(), step_rows()}) rows.insert(rows.end(), more.begin(), more.end());
   std::string known;
-  for (const BenchRow& row : rows) known += (known.empty() ? "" : ", ") + row.name;
-  std::erase_if(rows, [&](const BenchRow& row) { return row.name.compare(0, name.size(), name) != 0; });
+  bool whole_name = false;
+  for (const BenchRow& row : rows) {
+    known += (known.empty() ? "" : ", ") + row.name;
+    whole_name = whole_name || row.name == name;
+  }
+  std::erase_if(rows, [&](const BenchRow& row) {
+    return whole_name ? row.name != name : row.name.compare(0, name.size(), name) != 0;
+  });
   require(!rows.empty(), "bench", "no row begins with '", name, "'; there are ", known);
   return rows;
 }

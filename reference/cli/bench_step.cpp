@@ -105,6 +105,16 @@ std::vector<Product> products_of(const ModelConfig& config) {
   return products;
 }
 
+/// Values that gradients train: what the peer counts as parameters.
+Index num_trained(const ModelConfig& config) {
+  Index total = 0;
+  ModelWeights<Shape> all = shapes(config);
+  ModelWeights<Shape>::visit(
+      "", [&](Role role, const std::string&, const Shape& shape) { total += role == Role::bias ? 0 : size(shape); },
+      all);
+  return total;
+}
+
 double work_of(const std::vector<Product>& products) {
   double work = 0;
   for (const Product& product : products) work += product.work();
@@ -150,7 +160,7 @@ std::vector<BenchRow> step_rows() {
   for (const Index N_r : {8, 32, 256}) {
     const double work = work_of(products_of(compared_config(N_r)));
     rows.push_back({fmt::format("step_{}", N_r),
-                    fmt::format("training step, {} experts", N_r),
+                    fmt::format("training step, {} parameters", num_trained(compared_config(N_r))),
                     {{"tokens/s", num_tokens}, {"GFLOP/s", work}},
                     Ceiling::fma,
                     work,

@@ -97,7 +97,7 @@ void add_bench(CLI::App& app, int& status) {
   const auto a = std::make_shared<BenchArguments>();
   auto* const c = command(app, "bench", "Speed of this machine, of the parts and of whole training steps",
                           "dsv3 bench\n  dsv3 bench step --threads 2");
-  c->add_option("name", a->name, "Rows whose names begin with this; none: all");
+  c->add_option("name", a->name, "The row of this name, or those that begin so; none: all");
   c->add_option("--threads", a->threads, "1: times what the thread itself spends; more: the wall clock")->capture_default_str();
   c->add_option("--rounds", a->rounds, "Measurements of each row, each beside one of the machine's ceiling")->capture_default_str();
   c->add_flag("--json", a->json, "Print one JSON object for each row");
