@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <fstream>
+#include <limits>
 #include <string>
 
 namespace dsv3 {
@@ -23,6 +24,11 @@ ResidentMemory resident_memory() {
 void reset_peak_memory() {
   malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets VmHWM to the present value
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }
 
 }  // namespace dsv3
