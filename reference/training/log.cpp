@@ -63,9 +63,10 @@ void for_each_line(const std::string& path, const Use& use) {
   }
 }
 
-bool same_sizes(const std::vector<std::vector<Index>>& a, const std::vector<std::vector<Index>>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const auto& x, const auto& y) { return x.size() == y.size(); });
+bool same_sizes(const LogEntry& a, const LogEntry& b) {
+  const auto as_many = [](const auto& x, const auto& y) { return x.size() == y.size(); };
+  return as_many(a.mtp_loss, b.mtp_loss) &&
+         std::equal(a.load.begin(), a.load.end(), b.load.begin(), b.load.end(), as_many);
 }
 
 }  // namespace
@@ -73,8 +74,8 @@ bool same_sizes(const std::vector<std::vector<Index>>& a, const std::vector<std:
 std::vector<LogEntry> read_log(const std::string& path) {
   std::vector<LogEntry> entries;
   for_each_line(path, [&](LogEntry entry, const std::string&) {
-    const bool fits = entries.empty() || same_sizes(entry.load, entries[0].load);
-    require_world(fits, path, "line ", entries.size() + 1, " has loads of other layers or experts than line 1");
+    require_world(entries.empty() || same_sizes(entry, entries[0]), path, "line ", entries.size() + 1,
+                  " has other layers, experts or MTP modules than line 1");
     entries.push_back(std::move(entry));
   });
   return entries;

@@ -66,6 +66,7 @@ TEST_CASE("inference: naive and absorbed, whole, in chunks and token by token: o
   for (const bool query_latent : {true, false}) {
     const Example e = example(21, 1, query_latent);
     const Matrix whole = in_chunks(e, AttentionForm::naive, {21});
+    CHECK(different(in_chunks(e, AttentionForm::absorbed, {21}), whole) != "");  // they are two forms, not one
     for (const AttentionForm form : {AttentionForm::naive, AttentionForm::absorbed}) {
       CHECK(outside(in_chunks(e, form, {21}), whole, bound) == "");
       CHECK(outside(in_chunks(e, form, {8, 1, 12}), whole, bound) == "");

@@ -77,10 +77,14 @@ TEST_CASE("log: a line that is none is named by file and number") {
     put(path, line(1) + "\n" + wrong + "\n" + line(3) + "\n");
     CHECK(contains(thrown([&] { read_log(path.string()); }), path.string() + ": line 2 is not a line of this log: "));
   }
-  std::string other_layers = line(2);
-  other_layers.replace(other_layers.find("[4,4,8,0]"), 9, "[4,4,8]");
-  put(path, line(1) + "\n" + other_layers + "\n");
-  CHECK(contains(thrown([&] { read_log(path.string()); }), "line 2 has loads of other layers or experts than line 1"));
+  for (const std::string part : {"[4,4,8,0]", "[2.0,0.5]", ",[2,2,2,2]"}) {
+    std::string other = line(2);
+    REQUIRE(contains(other, part));
+    other.replace(other.find(part), part.size(), part[0] == ',' ? "" : "[4]");
+    put(path, line(1) + "\n" + other + "\n");
+    CHECK(contains(thrown([&] { read_log(path.string()); }),
+                   "line 2 has other layers, experts or MTP modules than line 1"));
+  }
   CHECK(thrown([&] { read_log((scratch / "none").string()); }) == (scratch / "none").string() + ": cannot be read");
 }
 
@@ -106,14 +110,34 @@ TEST_CASE("curves: training, MTP and held-out loss, and the load of the last MoE
   put(scratch / "log", line(1) + "\n" + log_line(report(2), {.held_out_loss = 1.5, .seconds = 1}) + "\n");
   std::vector<LogEntry> log = read_log((scratch / "log").string());
   const std::string svg = curves_svg(log, 1);
-  for (const char* const part :
-       {"<svg", ">training<", ">MTP module 1<", ">held out<", ">Load of the experts, last MoE layer<", "</svg>"})
+  for (const char* const part : {"<svg", ">training<", ">MTP module 1<", ">held out<", ">expert<", "</svg>"})
     CHECK(contains(svg, part));
   CHECK(!contains(svg, "nan"));
-  // Loads 4, 4, 8, 0 of mean 4: half, half, dark, white on the scale to twice the mean.
-  for (const char* const shade : {"#899dca", "#143c96", "#ffffff"}) CHECK(contains(svg, shade));
-  CHECK(!contains(curves_svg(log, 2), "Load of"));  // both layers are MTP modules
+  const plot::HeatMap map = load_map(log, 1, "t");  // loads 4, 4, 8, 0 of mean 4, in both steps
+  CHECK(map.rows == std::vector<std::vector<double>>{{1, 1}, {1, 1}, {2, 2}, {0, 0}});
+  CHECK(load_map(log, 0, "t").rows == std::vector<std::vector<double>>(4, {1, 1}));  // of the second layer
+  CHECK(!contains(curves_svg(log, 2), ">expert<"));                                  // both layers are MTP modules
+  CHECK_THROWS_AS(load_map(log, 2, "t"), std::invalid_argument);
   log[0].load.clear(), log[1].load.clear();
-  CHECK(!contains(curves_svg(log, 0), "Load of"));  // a dense model
+  CHECK(!contains(curves_svg(log, 0), ">expert<"));  // a dense model
   CHECK_THROWS_AS(curves_svg({}, 0), std::invalid_argument);
+}
+
+TEST_CASE("curves: a long run is drawn as means over stretches; every step counts once") {
+  std::vector<LogEntry> log;
+  for (Index i = 1; i <= 241; ++i)
+    log.push_back({.step = i,
+                   .tokens = 1000 * i,
+                   .loss = static_cast<double>(i % 2),
+                   .mtp_loss = {},
+                   .held_out_loss = {},
+                   .load = {{i, 0}}});
+  const plot::LineChart chart = loss_chart(log);
+  REQUIRE(chart.lines.size() == 1);  // no MTP, nothing held out
+  const plot::Line& line = chart.lines[0];
+  REQUIRE(line.x.size() == 120);
+  CHECK(line.x.back() == 241);
+  CHECK(line.y[0] == 0.5);                         // of steps 1 and 2
+  CHECK(line.y[119] == doctest::Approx(2.0 / 3));  // of steps 239, 240, 241
+  CHECK(load_map(log, 0, "").rows[0].size() == 60);
 }
