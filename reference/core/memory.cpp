@@ -2,6 +2,7 @@
 #include "reference/core/memory.hpp"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <limits>
@@ -19,6 +20,11 @@ ResidentMemory resident_memory() {
     std::getline(status, key);
   }
   return memory;
+}
+
+std::size_t physical_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+  return pages > 0 && bytes > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(bytes) : 0;
 }
 
 void reset_peak_memory() {

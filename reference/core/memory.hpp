@@ -12,6 +12,9 @@ struct ResidentMemory {
 
 ResidentMemory resident_memory();
 
+/// Bytes of memory in this machine; 0 where the system does not say.
+std::size_t physical_memory();
+
 /// Gives free memory back to the system and lets the peak begin anew from what is then left.
 void reset_peak_memory();
 
