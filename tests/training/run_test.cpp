@@ -58,12 +58,24 @@ struct Interruption {};
 
 /// Events that end the run right after step `last`.
 RunEvents ending_after(Index last) {
-  return {.note = {}, .step = [last](const StepReport& r, const StepExtras&) {
+  return {.note = {}, .stop = {}, .step = [last](const StepReport& r, const StepExtras&) {
             if (r.step == last) throw Interruption{};
           }};
 }
 
 }  // namespace
+
+TEST_CASE("run: asked to stop, it saves after the step and goes on from there to the same bits") {
+  const Scratch scratch;
+  const RunSettings settings = small_run(scratch);
+  start_run(settings, scratch / "whole", {});
+  Index steps = 0;
+  const RunEvents events{.note = {}, .stop = [&] { return ++steps == 3; }, .step = {}};
+  CHECK(start_run(settings, scratch / "stopped", events).state.step == 3);
+  CHECK(newest_checkpoint(scratch / "stopped")->filename() == "step_000003");
+  resume_run(scratch / "stopped", {});
+  CHECK(differing(traces(scratch / "whole"), traces(scratch / "stopped")) == "");
+}
 
 TEST_CASE("run: stopped after any step and resumed, it ends in the same bits as one that never stopped") {
   const Scratch scratch;
