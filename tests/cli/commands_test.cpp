@@ -17,7 +17,8 @@ TEST_CASE(
     "dsv3: without arguments, with an unknown command or option it ends with 2 and says on stderr what is wrong") {
   CHECK(not_refused(run({}), "A subcommand is required") == "");
   CHECK(not_refused(run({"nonsense"}),
-                    "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model\n") == "");
+                    "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, bench\n") ==
+        "");
   CHECK(not_refused(run({"--nonsense"}), "Run with --help for more information.") == "");
   CHECK(not_refused(run({""}), "there is no command ''") == "");
   for (const std::string& c : commands) CHECK(not_refused(run({c, "--nonsense"}), "") == "");

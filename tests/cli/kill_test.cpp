@@ -23,7 +23,7 @@ TEST_CASE("dsv3 train: killed at random moments and resumed until it is complete
     const bool started = std::filesystem::exists(scratch / "run" / "run.json");
     const Program program(scratch,
                           started ? resume_arguments(scratch, "run") : train_arguments(scratch, "run", "25", often));
-    const auto moment = whole_run * (0.1 + 0.5 * random.uniform());
+    const auto moment = whole_run * (0.1 + 0.25 * random.uniform());
     for (const auto end = std::chrono::steady_clock::now() + moment; std::chrono::steady_clock::now() < end;)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ::kill(program.pid(), SIGKILL);
@@ -36,7 +36,7 @@ TEST_CASE("dsv3 train: killed at random moments and resumed until it is complete
     for (const auto& checkpoint : there)
       CHECK(std::filesystem::exists(checkpoint / "state.json"));  // complete or not at all
   }
-  CHECK(kills >= 2);
+  CHECK(kills >= 1);  // three or more, unless the machine is suddenly much faster
   CHECK(in_the_middle >= 1);
   REQUIRE(run(resume_arguments(scratch, "run")).status == 0);
   CHECK(same_checkpoint(scratch / "whole" / "checkpoints" / "step_000025",
