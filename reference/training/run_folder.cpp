@@ -82,7 +82,10 @@ std::vector<std::pair<Index, fs::path>> checkpoints_of(const fs::path& out) {
 /// Those before the last two, and what saves that were killed have left behind.
 void remove_old_checkpoints(const fs::path& out) {
   const auto all = checkpoints_of(out);
-  for (std::size_t i = 0; i + 2 < all.size(); ++i) fs::remove_all(all[i].second);
+  for (std::size_t i = 0; i + 2 < all.size(); ++i) {  // first it loses its name: half deleted, it is no checkpoint
+    fs::path unnamed = all[i].second;
+    fs::rename(all[i].second, unnamed += ".tmp-0-0");
+  }
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(out / "checkpoints"))
     if (is_temporary(entry.path())) leftovers.push_back(entry.path());
