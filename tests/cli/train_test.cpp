@@ -152,15 +152,3 @@ TEST_CASE(
   CHECK(run(resume_arguments(scratch, "run")).status == 0);
   CHECK(same_checkpoint(checkpoints(scratch / "run").back(), scratch / "whole" / "checkpoints" / "step_000006"));
 }
-
-TEST_CASE("dsv3 train: a log that cannot grow: a clear message, and the run can go on") {
-  const Scratch scratch;
-  const auto full = [] {
-    const rlimit limit{60'000, 60'000};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  };
-  CHECK(run(train_arguments(scratch, "whole", "3")).status == 0);
-  CHECK(run(train_arguments(scratch, "run", "3"), full).status == 2);
-  CHECK(run(resume_arguments(scratch, "run")).status == 0);
-  CHECK(same_checkpoint(checkpoints(scratch / "run").back(), checkpoints(scratch / "whole").back()));
-}
