@@ -29,7 +29,7 @@ target_link_libraries(dsv3_interface INTERFACE Eigen3::Eigen OpenMP::OpenMP_CXX)
 # -Wrestrict: g++ 12 sees an overlap in every `"text" + std::string` (GCC bug 105329).
 add_library(dsv3_options INTERFACE)
 target_compile_options(dsv3_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-restrict -ffp-contract=off -fno-math-errno -fno-trapping-math
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -ffp-contract=off -fno-math-errno -fno-trapping-math
   $<$<BOOL:${DSV3_ARCH}>:-mtune=haswell> $<$<BOOL:${DSV3_WERROR}>:-Werror>>)
 target_link_libraries(dsv3_options INTERFACE dsv3_interface)
 set(CMAKE_CXX_FLAGS_RELEASE "-O3")

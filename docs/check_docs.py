@@ -10,6 +10,7 @@
   docs/report_index.md     every equation, figure and table of the report exactly once, each with a link to the code
                            (PATH#name), `not yet`, or `no code: REASON`. A file named for an equation cites it.
   *.hpp, *.cpp             cite only equations, figures and tables that the report has.
+  tests/                   a folder with x_test.cpp has its namesake in reference/.
 
 usage: check_docs.py [ROOT]
 """
@@ -142,11 +143,19 @@ def citation_problems(text):
             yield f"cites {kind} {number}, but the report has {THERE_ARE[kind]} of them"
 
 
+def namesake_problems(root):
+    for folder in sorted({path.parent.relative_to(root / "tests") for path in files(root, ".cpp")
+                          if path.name.endswith("_test.cpp") and (root / "tests") in path.parents}):
+        if not (root / "reference" / folder).is_dir():
+            yield f"tests/{folder}: there is no reference/{folder} that it tests"
+
+
 def problems(root):
     index = root / "docs" / "report_index.md"
     pages = list(files(root, ".md"))
     if index not in pages:
         yield "docs/report_index.md is not there"
+    yield from namesake_problems(root)
     for page in pages:
         text = page.read_text(encoding="utf-8")
         found = [*quote_problems(text, root), *link_problems(page, text), *test_case_problems(page, text)]

@@ -53,4 +53,12 @@ struct ModelArguments {
 };
 int model(const ModelArguments& arguments);
 
+struct BenchArguments {
+  std::string name;   ///< rows whose names begin so; empty: all
+  Index threads = 1;  ///< 1: seconds of the thread's own work; more: of the wall clock
+  Index rounds = 5;
+  bool json = false;
+};
+int bench(const BenchArguments& arguments);
+
 }  // namespace dsv3::cli

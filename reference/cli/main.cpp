@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "reference/cli/commands.hpp"
+#include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
 
 namespace {
@@ -105,6 +106,19 @@ void add_model(CLI::App& app, int& status) {
   c->callback([a, &status] { status = model(*a); });
 }
 
+void add_bench(CLI::App& app, int& status) {
+  const auto a = std::make_shared<BenchArguments>();
+  auto* const c = command(app, "bench", "Speed of this machine, of the parts and of whole training steps",
+                          "dsv3 bench\n  dsv3 bench step --threads 2");
+  c->add_option("name", a->name, "The row of this name, or those that begin so; none: all");
+  c->add_option("--threads", a->threads, "1: times what the thread itself spends; more: the wall clock")
+      ->capture_default_str();
+  c->add_option("--rounds", a->rounds, "Measurements of each row, each beside one of the machine's ceiling")
+      ->capture_default_str();
+  c->add_flag("--json", a->json, "Print one JSON object for each row");
+  c->callback([a, &status] { status = bench(*a); });
+}
+
 /// CLI11 would only say that a command is required.
 void require_known_command(const CLI::App& app, const char* name) {
   std::string known;
@@ -118,12 +132,13 @@ void require_known_command(const CLI::App& app, const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  dsv3::keep_freed_memory();
   CLI::App app("dsv3: the DeepSeek-V3 Technical Report made executable");
   app.require_subcommand(1);
   app.set_version_flag("--version", DSV3_VERSION);
   int status = 0;
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error of write(), as a full disk is
-  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model}) add(app, status);
+  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_bench}) add(app, status);
   try {
     if (argc > 1) require_known_command(app, argv[1]);
     app.parse(argc, argv);

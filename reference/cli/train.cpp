@@ -3,12 +3,17 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
+#include <cstdio>
+
 #include "reference/cli/commands.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/core/require.hpp"
 
 namespace dsv3::cli {
 namespace {
+
+volatile std::sig_atomic_t interrupted = 0;  // by Ctrl-C: the step is finished and saved
 
 /// "loss 3.214  mtp 4.010  norm 0.82  MaxVio 0.61  5120 tok/s"
 std::string step_note(const StepReport& r, const StepExtras& extras) {
@@ -35,8 +40,12 @@ int train(const TrainArguments& a) {
   const Index steps = a.resume ? 0 : a.settings.steps;
   RunEvents events;
   events.note = [&](const std::string& what) {
-    if (!a.json) fmt::print("{}\n", what);
+    if (a.json) return;
+    fmt::print("{}\n", what);
+    std::fflush(stdout);
   };
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  events.stop = [] { return interrupted != 0; };
   events.step = [&](const StepReport& report, const StepExtras& extras) {
     if (a.json) {
       fmt::print("{}\n", log_line(report, extras));
@@ -48,6 +57,11 @@ int train(const TrainArguments& a) {
   };
   const RunResult run = a.resume ? resume_run(a.out, events) : start_run(a.settings, a.out, events);
   progress.reset();
+  if (run.state.step < run.options.steps) {
+    fmt::print(stderr, "stopped and saved after step {}; go on with: dsv3 train --resume --out {}\n", run.state.step,
+               a.out);
+    return 128 + SIGINT;
+  }
   if (a.json) return 0;
   if (run.first_step == run.options.steps) {
     fmt::print("{} is complete: {} steps, held-out loss {:.4f}\n", a.out, run.first_step, run.loss_after);
@@ -56,7 +70,7 @@ int train(const TrainArguments& a) {
   fmt::print("held-out loss {:.4f} before, {:.4f} after {} steps\n", run.loss_before, run.loss_after,
              run.state.step - run.first_step);
   fmt::print("memory: {}\n", memory_text(run.memory));
-  fmt::print("{0}: checkpoints, log.jsonl, curves.svg; try: dsv3 generate --model {0} --prompt 'The '\n", a.out);
+  fmt::print("{0}: checkpoints, log.jsonl, curves.svg; try: dsv3 generate --model {0} --prompt 'The'\n", a.out);
   return 0;
 }
 

@@ -2,8 +2,10 @@
 #include "reference/core/memory.hpp"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <limits>
 #include <string>
 
 namespace dsv3 {
@@ -20,9 +22,19 @@ ResidentMemory resident_memory() {
   return memory;
 }
 
+std::size_t physical_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+  return pages > 0 && bytes > 0 ? static_cast<std::size_t>(pages) * static_cast<std::size_t>(bytes) : 0;
+}
+
 void reset_peak_memory() {
   malloc_trim(0);
   std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets VmHWM to the present value
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }
 
 }  // namespace dsv3

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// How much memory the system has given this process (Linux).
+/// What the system's memory is to this process (Linux).
 #pragma once
 #include <cstddef>
 
@@ -12,7 +12,14 @@ struct ResidentMemory {
 
 ResidentMemory resident_memory();
 
+/// Bytes of memory in this machine; 0 where the system does not say.
+std::size_t physical_memory();
+
 /// Gives free memory back to the system and lets the peak begin anew from what is then left.
 void reset_peak_memory();
+
+/// Freed memory stays with the process from now on, instead of going back to the system page by page. A training step
+/// frees and needs the same matrices again and again: with fresh pages it is a tenth slower.
+void keep_freed_memory();
 
 }  // namespace dsv3

@@ -126,11 +126,37 @@ std::vector<Document> load_documents(const std::filesystem::path& path) {
   return documents;
 }
 
+namespace {
+
+/// Where the last 1/every of a text begins: after the first white space from there on, or at the next character.
+std::size_t held_out_begin(std::string_view text, Index every) {
+  std::size_t begin = text.size() - text.size() / every;
+  const std::size_t space = text.find_first_of(" \n\t", begin);
+  if (space != std::string_view::npos) return space + 1;
+  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
+    ++begin;  // inside a character
+  return begin;
+}
+
+/// Every document without its end, and the ends.
+Corpus hold_out_ends(std::vector<Document> documents, Index every) {
+  Corpus corpus;
+  for (Document& document : documents) {
+    const std::size_t begin = held_out_begin(document.text, every);
+    if (begin < document.text.size())
+      corpus.held_out.push_back({document.file, document.offset + begin, document.text.substr(begin)});
+    document.text.resize(begin);
+    corpus.training.push_back(std::move(document));
+  }
+  require_world(!corpus.held_out.empty(), "hold_out", "the text is too short to hold one part of ", every, " out");
+  return corpus;
+}
+
+}  // namespace
+
 Corpus hold_out(std::vector<Document> documents, Index every) {
   require(every >= 2, "hold_out", "every is ", every, "; at least 2 is needed");
-  require_world(static_cast<Index>(documents.size()) >= every, "hold_out", "the text has ", documents.size(),
-                " documents; at least ", every, " are needed to hold one of ", every,
-                " out (more text, or more blank lines in it)");
+  if (std::ssize(documents) < every) return hold_out_ends(std::move(documents), every);
   Corpus corpus;
   for (std::size_t i = 0; i < documents.size(); ++i)
     (static_cast<Index>(i) % every == every - 1 ? corpus.held_out : corpus.training).push_back(std::move(documents[i]));

@@ -40,7 +40,8 @@ struct Corpus {
 };
 
 /// Holds out documents every - 1, 2 every - 1, ...: one of `every`, spread over all of the text, the same ones each
-/// time. Throws std::invalid_argument if `every` is below 2, std::runtime_error if there are fewer documents than that.
+/// time. Of fewer documents than that the last 1/every of each is held out, from a word's beginning on.
+/// Throws std::invalid_argument if `every` is below 2, std::runtime_error if the text is too short for either.
 Corpus hold_out(std::vector<Document> documents, Index every = 20);
 
 /// The tokens of each document as ordinary text: a name of a special token in it stays text. On all threads.

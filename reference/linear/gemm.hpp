@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// The three orientations of a matrix product. The only file of the project that calls Eigen's product kernels is
-/// gemm.cpp: they are most of the compile time.
+/// The three orientations of a matrix product. The only products of matrices in the project are here.
 ///
-/// Numerics contract: sums over the contracted dimension run in `real`, in an order that depends on the shapes alone,
-/// so the bits are the same for any number of threads. `out` must not overlap an operand.
+/// Numerics contract: the contracted dimension is cut in blocks of `block_depth`. In a block, each element is a chain
+/// from 0 in ascending k of sum = fma(a_ik, b_kj, sum) (two roundings instead of one where the machine has no FMA);
+/// then out_ij = that sum for the first block of multiply_*, out_ij + that sum otherwise. So the bits of an element
+/// depend on its row of a, its column of b and nothing else: not on the other rows of the batch, not on the number of
+/// threads. `out` must not overlap an operand.
 #pragma once
 #include "reference/core/matrix.hpp"
 

@@ -49,7 +49,7 @@ Backward<RmsNorm::Deferred> RmsNorm::backward_input(const Params& p, Stored&& st
 }
 
 void RmsNorm::backward_weight(Deferred&& deferred, Params& grads, const Context&) const {
-  const auto& [x_hat, dy] = deferred;
+  const Matrix &x_hat = deferred.x_hat, &dy = deferred.dy;
   require(shape_of(grads.g) == Shape{1, dy.cols()}, "RmsNorm", "the gradient of g is ", shape_text(grads.g),
           "; it needs to be [1, ", dy.cols(), "]");
   parallel_rows(dy.cols(), [&](Index begin, Index count) {  // blocks of columns: each sums over all rows, in order

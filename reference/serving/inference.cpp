@@ -24,16 +24,15 @@ Matrix Inference::run_block(const Block& block, const BlockWeights<Matrix>& p, I
   const auto attend = form == AttentionForm::absorbed ? absorbed_attention : cached_attention;
   const Matrix h = block.norm.forward(p.norm_attention, x, context).y;
   const Matrix u = attend(block.mla, p.mla, h, cache, context);
-  if (context.tap) {  // of the new tokens
-    const Index d_c = block.mla.config().d_c;
-    context.show("c_KV_hat", cache.c_KV_hat(d_c).bottomRows(u.rows()));
-    context.show("k_R", cache.k_R(d_c).bottomRows(u.rows()));
-    context.show("u", u);
-  }
   const Matrix x_prime = round_to(precision_, x + u);
   const Matrix h_prime = block.norm.forward(p.norm_ffn, x_prime, context).y;
   const auto expert = [&](Index i) -> const SwigluWeights<Matrix>& { return source_.expert(layer, i); };
-  Matrix y = round_to(precision_, x_prime + block.ffn.infer(p.ffn, h_prime, expert, context));
+  const Matrix f = block.ffn.infer(p.ffn, h_prime, expert, context);
+  Matrix y = round_to(precision_, x_prime + f);
+  context.show("norm_attention.out", h);
+  context.show("x_prime", x_prime);
+  context.show("norm_ffn.out", h_prime);
+  context.show("ffn.out", f);
   context.show("out", y);
   return y;
 }

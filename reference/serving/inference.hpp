@@ -31,7 +31,8 @@ class Inference {
   /// Feeds `tokens` after those `state` has seen; returns RMSNorm(h), one row for each of them, [n, d].
   /// Throws std::invalid_argument where the sequence would grow beyond the longest position the model has or `state` is
   /// not from start(), and what the source throws. After any of these the sequence is where it was.
-  /// Shown to the tap, of the new tokens: layers.I. c_KV_hat, k_R (what is cached), u, what Moe shows, out;
+  /// Shown to the tap, of the new tokens: layers.I. what Mla shows, c_KV_hat, what Moe shows, norm_attention.out,
+  /// x_prime (after attention), norm_ffn.out, ffn.out, out;
   /// norm_final.out.
   Matrix extend(SequenceState& state, std::span<const Token> tokens, AttentionForm form) const;
 

@@ -64,7 +64,7 @@ class Run {
   void take_all_steps() {
     run_.first_step = run_.state.step;
     run_.loss_before = run_.loss_after = held_out_loss();
-    while (run_.state.step < settings_.steps) take_step();
+    while (run_.state.step < settings_.steps && !stopped_) take_step();
     finish_memory();
     write_file(out_ / "curves.svg", curves_svg(read_log((out_ / "log.jsonl").string()), run_.config.D));
   }
@@ -93,8 +93,9 @@ class Run {
     StepExtras extras{.held_out_loss = {}, .seconds = seconds_since(start)};
     if (due(settings_.evaluate_every)) extras.held_out_loss = run_.loss_after = held_out_loss();
     append_line(out_ / "log.jsonl", log_line(report, extras));
-    if (due(settings_.save_every)) save_training_state(out_, run_.options, run_.state, fingerprint_);
     if (events_.step) events_.step(report, extras);
+    stopped_ = events_.stop && events_.stop();
+    if (stopped_ || due(settings_.save_every)) save_training_state(out_, run_.options, run_.state, fingerprint_);
   }
 
   const RunSettings& settings_;
@@ -105,10 +106,20 @@ class Run {
   std::uint64_t fingerprint_;
   std::size_t memory_before_;
   Trainer trainer_;
+  bool stopped_ = false;
 };
 
 void tell(const RunEvents& events, const std::string& what) {
   if (events.note) events.note(what);
+}
+
+/// Weights, gradients and two moments must fit, whatever else is needed.
+void require_memory(const ModelConfig& config, MomentFormat moments) {
+  const ParameterCounts counts = count_parameters(config);
+  const std::size_t each = 2 * sizeof(real) + 2 * (moments == MomentFormat::bf16 ? 2 : sizeof(real));
+  const std::size_t needed = static_cast<std::size_t>(counts.total + counts.mtp) * each, there_is = physical_memory();
+  require_world(there_is == 0 || needed < there_is, "train", "weights, gradients and moments need ", needed / 1000000,
+                " MB; this machine has ", there_is / 1000000, " MB");
 }
 
 /// Everything but the state: what both ways of beginning share.
@@ -136,7 +147,7 @@ RunResult prepare(const RunSettings& settings, RunText text, ModelConfig config,
 
 RunResult start_run(const RunSettings& settings, const fs::path& out, const RunEvents& events) {
   const ModelConfig config = config_of(settings);
-  options_of(settings, config);  // wrong settings are reported before any work
+  require_memory(config, options_of(settings, config).adamw.moments);  // what cannot be is reported before any work
   require_world(!fs::exists(out / "run.json"), out.string(),
                 "holds a run already; go on with --resume or choose another folder");
   const Corpus corpus = hold_out(load_documents(settings.data));

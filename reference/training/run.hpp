@@ -14,6 +14,7 @@ namespace dsv3 {
 /// What a run tells while it goes on.
 struct RunEvents {
   std::function<void(const std::string&)> note;                    ///< a sentence about what begins now
+  std::function<bool()> stop;                                      ///< asked after each step; true: save and end here
   std::function<void(const StepReport&, const StepExtras&)> step;  ///< after each step
 };
 
@@ -43,7 +44,7 @@ struct RunResult {
 /// Begins a run in a folder that holds none: trains a tokenizer, draws weights, takes settings.steps steps.
 /// Throws std::invalid_argument for settings that cannot be right, std::runtime_error for text that cannot be read, a
 /// folder that holds a run already, a disk that is full (the newest checkpoint is then whole) and a loss that is not
-/// finite.
+/// finite, and a model whose weights, gradients and moments exceed this machine's memory.
 RunResult start_run(const RunSettings& settings, const std::filesystem::path& out, const RunEvents& events);
 
 /// Goes on from the newest checkpoint (or the beginning, if there is none yet) of a run, with its settings, to the same

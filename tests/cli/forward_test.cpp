@@ -74,9 +74,14 @@ TEST_CASE("dsv3 forward --activations: every layer's tensors by name, with the s
   std::map<std::string, std::vector<Index>> expected = {{"logits", {24, 96}}, {"norm_final.out", {24, 36}}};
   for (Index layer = 0; layer < 3; ++layer) {
     const std::string at = concat("layers.", layer, ".");
-    expected[at + "u"] = expected[at + "out"] = {24, 36};
-    expected[at + "c_KV_hat"] = {24, 20};
+    for (const char* const wide : {"norm_attention.out", "u", "x_prime", "norm_ffn.out", "ffn.out", "out"})
+      expected[at + wide] = {24, 36};
+    expected[at + "c_Q"] = {24, 24};
+    expected[at + "c_KV"] = expected[at + "c_KV_hat"] = {24, 20};
+    expected[at + "q_C"] = {24, 48};
+    expected[at + "q_R"] = {24, 32};
     expected[at + "k_R"] = {24, 8};
+    expected[at + "o"] = {24, 40};
     if (layer == 0) continue;
     expected[at + "router_logits"] = {24, 16};
     expected[at + "topk_experts"] = expected[at + "topk_weights"] = {24, 4};
@@ -91,6 +96,8 @@ TEST_CASE("dsv3 forward --activations: every layer's tensors by name, with the s
   CHECK(different(read(out, "layers.2.topk_experts"), golden.matrix("prompt.0.layers.2.gate.experts")) == "");
   const Matrix u = golden.matrix("prompt.0.layers.1.attention");
   CHECK(outside(read(out, "layers.1.u"), u, agreement * max_abs(u)) == "");
+  const Matrix ffn = golden.matrix("prompt.0.layers.1.ffn");
+  CHECK(outside(read(out, "layers.1.ffn.out"), ffn, agreement * max_abs(ffn)) == "");
 }
 
 TEST_CASE("dsv3 forward --precision bf16: other numbers, but close ones") {

@@ -124,9 +124,27 @@ TEST_CASE("corpus: every so manieth document is held out") {
   CHECK(corpus.training.size() == 9);
   CHECK(corpus.training[3].text == "4");
   CHECK(hold_out({documents.begin(), documents.begin() + 4}, 4).held_out.size() == 1);
-  CHECK_THROWS_WITH_AS(hold_out({documents.begin(), documents.begin() + 3}, 4),
-                       doctest::Contains("3 documents; at least 4"), std::runtime_error);
   CHECK_THROWS_AS(hold_out(documents, 1), std::invalid_argument);
+}
+
+TEST_CASE("corpus: of few documents the end of each is held out, from a word or at least a whole character on") {
+  const std::vector<Document> few = {{"f", 7, "one two three four"}, {"g", 0, "ab\u00e9\u00e9\u00e9"}, {"h", 0, "x"}};
+  const Corpus corpus = hold_out(few, 4);  // 18, 8 and 1 bytes: from byte 14, 6 and 1 on
+  REQUIRE(corpus.held_out.size() == 2);
+  CHECK(corpus.held_out[0].text == "four");
+  CHECK(corpus.held_out[1].text == "\u00e9");
+  REQUIRE(corpus.training.size() == 3);
+  CHECK(corpus.training[0].text == "one two three ");
+  CHECK(corpus.training[1].text == "ab\u00e9\u00e9");
+  const Corpus inside =
+      hold_out({{"f", 0, "x\u00e9\u00e9\u00e9\u00e9"}}, 3);  // byte 6 is the second of the third letter
+  REQUIRE(inside.held_out.size() == 1);
+  CHECK(inside.held_out[0].text == "\u00e9");
+  const Corpus word = hold_out({few[0]}, 2);  // from byte 9, inside "three"
+  REQUIRE(word.held_out.size() == 1);
+  CHECK(word.held_out[0].text == "four");
+  CHECK(word.held_out[0].offset == 7 + 14);
+  CHECK_THROWS_WITH_AS(hold_out({few[2]}, 4), doctest::Contains("too short"), std::runtime_error);
 }
 
 TEST_CASE("corpus: documents are encoded as ordinary text") {

@@ -108,6 +108,13 @@ class CheckDocs(unittest.TestCase):
         self.write("README.md", "[gate: weighs](gate_test.cpp)\n")
         self.finds('names the test "gate: weighs", but gate_test.cpp has no such case')
 
+    def test_tests_of_nothing(self):
+        (self.root / "tests" / "gate").mkdir(parents=True)
+        self.write("tests/gate/gate_test.cpp", "")
+        self.finds("tests/gate: there is no reference/gate that it tests")
+        (self.root / "reference" / "gate").mkdir(parents=True)
+        self.assertEqual(list(check_docs.problems(self.root)), [])
+
     def test_an_equation_that_is_missing_doubled_or_too_many(self):
         row = "| Eq 3 | 2.1 | what | not yet |"
         for rows, expected in [("", "has Eq 3 0 times"), (row + "\n" + row, "has Eq 3 2 times"),
