@@ -7,7 +7,7 @@ using namespace dsv3::test;
 
 namespace {
 
-const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model"};
+const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model", "bench"};
 
 std::string golden(const std::string& name) { return std::string(DSV3_SOURCE_DIR) + "/tests/golden/hf/" + name; }
 
@@ -17,7 +17,8 @@ TEST_CASE(
     "dsv3: without arguments, with an unknown command or option it ends with 2 and says on stderr what is wrong") {
   CHECK(not_refused(run({}), "A subcommand is required") == "");
   CHECK(not_refused(run({"nonsense"}),
-                    "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model\n") == "");
+                    "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, bench\n") ==
+        "");
   CHECK(not_refused(run({"--nonsense"}), "Run with --help for more information.") == "");
   CHECK(not_refused(run({""}), "there is no command ''") == "");
   for (const std::string& c : commands) CHECK(not_refused(run({c, "--nonsense"}), "") == "");

@@ -152,3 +152,22 @@ TEST_CASE(
   CHECK(run(resume_arguments(scratch, "run")).status == 0);
   CHECK(same_checkpoint(checkpoints(scratch / "run").back(), scratch / "whole" / "checkpoints" / "step_000006"));
 }
+
+TEST_CASE(
+    "dsv3 train: Ctrl-C ends it after the step at hand, saved, with the shell's status for it; it goes on from there") {
+  const Scratch scratch;
+  const auto arguments = [&](const std::string& out) {
+    return train_arguments(scratch, out, "60", {"--save-every", "0"});
+  };
+  const Program program(scratch, arguments("run"));
+  for (int ms = 0; ms < 60'000 && get(scratch / "run" / "log.jsonl").empty(); ++ms)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(program.pid(), SIGINT);
+  const Ended e = program.wait();
+  CHECK(e.status == 128 + SIGINT);
+  CHECK(contains(e.err, "go on with: dsv3 train --resume --out "));
+  REQUIRE(checkpoints(scratch / "run").size() == 1);
+  CHECK(run(resume_arguments(scratch, "run")).status == 0);
+  CHECK(run(arguments("whole")).status == 0);
+  CHECK(same_checkpoint(checkpoints(scratch / "run").back(), checkpoints(scratch / "whole").back()));
+}
