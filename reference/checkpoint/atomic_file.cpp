@@ -51,6 +51,9 @@ void sync_parent(const fs::path& path) { sync(path.has_parent_path() ? path.pare
 }  // namespace
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  const fs::file_status there = fs::symlink_status(path_);
+  require_world(!fs::exists(there) || fs::is_regular_file(there), path_.string(),
+                "is there and is no regular file; another name is needed");
   temporary_ = make_temporary(path_, [&](const fs::path& name) {
     fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     return fd_ >= 0;

@@ -9,21 +9,19 @@
 #include "reference/checkpoint/hf_checkpoint.hpp"
 #include "reference/cli/commands.hpp"
 #include "reference/cli/model_folder.hpp"
+#include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
 #include "reference/data/tokenizer_json.hpp"
 
 namespace dsv3::cli {
 namespace {
 
-/// Bytes of weights in `real`; a larger model than half of this is read from the disk for every token.
-constexpr std::size_t memory_limit_bytes = std::size_t{8} << 30;
-
-/// The model in memory if it fits, else streamed.
+/// The model in memory if it takes at most half of it, else read from the disk for every token.
 Inference open_model(const std::filesystem::path& folder, ModelWeights<Matrix>& weights) {
   const StreamedModel streamed = open_model_folder(folder);
   const ModelConfig& config = streamed.config.model;
   const ParameterCounts counts = count_parameters(config);
-  if (static_cast<std::size_t>(counts.total + counts.mtp) * sizeof(real) > memory_limit_bytes)
+  if (static_cast<std::size_t>(counts.total + counts.mtp) * sizeof(real) > physical_memory() / 2)
     return Inference(config, streamed.source);
   weights = zeros(shapes(config));
   load_weights(open_checkpoint(folder), streamed.config.load, hf_tensors(config, weights));

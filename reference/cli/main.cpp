@@ -126,7 +126,7 @@ void require_known_command(const CLI::App& app, const char* name) {
     if (c->get_name() == name) return;
     known += (known.empty() ? "" : ", ") + c->get_name();
   }
-  dsv3::require(name[0] == '-', "dsv3", "there is no command '", name, "'; there are ", known);
+  if (name[0] != '-') throw std::invalid_argument(dsv3::concat("there is no command '", name, "'; there are ", known));
 }
 
 }  // namespace

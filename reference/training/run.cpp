@@ -77,6 +77,8 @@ class Run {
     return evaluate(trainer_.model(), run_.state.weights, run_.held_out, settings_.micro_batch, run_.options.precision);
   }
 
+  void save() const { save_training_state(out_, run_.options, run_.state, fingerprint_); }
+
   void finish_memory() {
     MemoryReport& memory = run_.memory;
     const ResidentMemory now = resident_memory();
@@ -93,9 +95,10 @@ class Run {
     StepExtras extras{.held_out_loss = {}, .seconds = seconds_since(start)};
     if (due(settings_.evaluate_every)) extras.held_out_loss = run_.loss_after = held_out_loss();
     append_line(out_ / "log.jsonl", log_line(report, extras));
+    if (due(settings_.save_every)) save();
     if (events_.step) events_.step(report, extras);
     stopped_ = events_.stop && events_.stop();
-    if (stopped_ || due(settings_.save_every)) save_training_state(out_, run_.options, run_.state, fingerprint_);
+    if (stopped_ && !due(settings_.save_every)) save();
   }
 
   const RunSettings& settings_;

@@ -76,7 +76,7 @@ TEST_CASE("atomic_file: a missing folder and a name that is a directory are erro
         (scratch / "no/f").string() + ": cannot create: No such file or directory");
   std::filesystem::create_directory(scratch / "d");
   CHECK(thrown([&] { write_file(scratch / "d", "text"); }) ==
-        (scratch / "d").string() + ": cannot rename into place: Is a directory");
+        (scratch / "d").string() + ": is there and is no regular file; another name is needed");
   CHECK(scratch.entries() == 1);
   AtomicFile file(scratch / "f");
   file.commit();

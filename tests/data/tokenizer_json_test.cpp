@@ -166,7 +166,9 @@ TEST_CASE("tokenizer.json: what would change the tokens is refused by name") {
       {"/added_tokens/1", small()["added_tokens"][0], "has number 258; 259"},
       {"/added_tokens", nullptr, "an array is needed"},
   };
-  for (const auto& [pointer, value, words] : refused) {
+  for (const auto& [where, what, words] : refused) {
+    const auto& pointer = where;  // clang 14 captures no structured bindings
+    const auto& value = what;
     CAPTURE(pointer);
     CAPTURE(value.dump());
     CHECK_THROWS_WITH_AS(parse_tokenizer_json(with(pointer, value).dump(), "my.json"), doctest::Contains(words),
