@@ -15,10 +15,8 @@ SequenceState Inference::start() const {
   return state;
 }
 
-Context Inference::context(Index rows, Index first_position, const std::string& prefix) const {
-  Context context{.precision = precision_, .sequences = {}, .balance = {}, .tap = tap_, .tap_prefix = prefix};
-  context.sequences.add(rows, first_position);
-  return context;
+Context Inference::context(const std::string& prefix) const {  // positions come from the caches
+  return {.precision = precision_, .sequences = {}, .balance = {}, .tap = tap_, .tap_prefix = prefix};
 }
 
 Matrix Inference::run_block(const Block& block, const BlockWeights<Matrix>& p, Index layer, const Matrix& x,
@@ -52,9 +50,9 @@ Matrix Inference::extend(SequenceState& state, std::span<const Token> tokens, At
   for (Index layer = 0; layer < model_.config.L; ++layer) {
     const auto p = source_.block(layer);
     x = run_block(model_.blocks[layer], *p, layer, x, state.caches[layer], form,
-                  context(rows, state.length, concat("layers.", layer, ".")));
+                  context(concat("layers.", layer, ".")));
   }
-  const Context last = context(rows, state.length, "");
+  const Context last = context("");
   Matrix h = model_.norm.forward(source_.norm_final(), x, last).y;
   last.show("norm_final.out", h);
   state.length += rows;
@@ -84,7 +82,7 @@ std::vector<Matrix> Inference::mtp_logits(const Matrix& h, std::span<const Token
     require(rows >= 1, "mtp_logits", "a sequence of ", h.rows(), " tokens; module ", k, " needs more than ", k);
     const auto p = source_.mtp(k);
     const Mtp& module = model_.mtp[k - 1];
-    const Context here = context(rows, 0, concat("layers.", model_.config.L + k - 1, "."));
+    const Context here = context(concat("layers.", model_.config.L + k - 1, "."));
     Matrix x(rows, 2 * d);
     x << below.topRows(rows), round_to(precision_, source_.embed(tokens.subspan(k)));
     const Matrix h_prime = fprop(p->M, module.recompute(*p, {}, x, here).normed, precision_);  // Eq. (21)

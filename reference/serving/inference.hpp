@@ -46,7 +46,7 @@ class Inference {
   std::vector<Matrix> mtp_logits(const Matrix& h, std::span<const Token> tokens) const;
 
  private:
-  Context context(Index rows, Index first_position, const std::string& prefix) const;
+  Context context(const std::string& prefix) const;
   Matrix run_block(const Block& block, const BlockWeights<Matrix>& p, Index layer, const Matrix& x, LatentCache& cache,
                    AttentionForm form, const Context& context) const;
 

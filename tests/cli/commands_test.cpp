@@ -7,7 +7,7 @@ using namespace dsv3::test;
 
 namespace {
 
-const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model"};
+const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model", "bench"};
 
 std::string golden(const std::string& name) { return std::string(DSV3_SOURCE_DIR) + "/tests/golden/hf/" + name; }
 

@@ -153,14 +153,21 @@ TEST_CASE(
   CHECK(same_checkpoint(checkpoints(scratch / "run").back(), scratch / "whole" / "checkpoints" / "step_000006"));
 }
 
-TEST_CASE("dsv3 train: a log that cannot grow: a clear message, and the run can go on") {
+TEST_CASE(
+    "dsv3 train: Ctrl-C ends it after the step at hand, saved, with the shell's status for it; it goes on from there") {
   const Scratch scratch;
-  const auto full = [] {
-    const rlimit limit{60'000, 60'000};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
+  const auto arguments = [&](const std::string& out) {
+    return train_arguments(scratch, out, "60", {"--save-every", "0"});
   };
-  CHECK(run(train_arguments(scratch, "whole", "3")).status == 0);
-  CHECK(run(train_arguments(scratch, "run", "3"), full).status == 2);
+  const Program program(scratch, arguments("run"));
+  for (int ms = 0; ms < 60'000 && get(scratch / "run" / "log.jsonl").empty(); ++ms)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(program.pid(), SIGINT);
+  const Ended e = program.wait();
+  CHECK(e.status == 128 + SIGINT);
+  CHECK(contains(e.err, "go on with: dsv3 train --resume --out "));
+  REQUIRE(checkpoints(scratch / "run").size() == 1);
   CHECK(run(resume_arguments(scratch, "run")).status == 0);
+  CHECK(run(arguments("whole")).status == 0);
   CHECK(same_checkpoint(checkpoints(scratch / "run").back(), checkpoints(scratch / "whole").back()));
 }

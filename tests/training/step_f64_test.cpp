@@ -47,3 +47,25 @@ TEST_CASE("step: batch-wise balance counts over a micro-batch, so there the cut 
   CHECK(cut != whole);
   CHECK(cut == doctest::Approx(whole).epsilon(0.2));  // each piece weighs its share: no factor of 3
 }
+
+TEST_CASE(
+    "step: the balance loss is a mean over the sequences of the step: the same one six times weighs as much as once") {
+  for (const BalanceScope scope : {BalanceScope::sequence, BalanceScope::batch}) {
+    TrainingOptions o = micro_options();
+    o.balance_alpha = 0.1;
+    o.balance_scope = scope;
+    const auto balance = [&](Index sequences) {
+      o.schedules.batch = {.first = sequences, .full = sequences, .ramp_tokens = 0};
+      const BatchSource same = [&](Index, Index count) {
+        const Batch one = random_text(o)(0, 1);
+        Batch batch{.count = count, .length = one.length, .tokens = {}};
+        for (Index i = 0; i < count; ++i) batch.tokens.insert(batch.tokens.end(), one.tokens.begin(), one.tokens.end());
+        return batch;
+      };
+      return train(o, 1, same).reports[0].loss.balance;
+    };
+    const double once = balance(1);
+    CHECK(once > 0.1);  // alpha times at least 1 in each of two layers, Eq. (17), or a little less
+    CHECK(balance(6) == doctest::Approx(once).epsilon(1e-12));
+  }
+}
