@@ -5,6 +5,7 @@
 #include <map>
 
 #include "reference/core/require.hpp"
+#include "reference/linear/linear.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/models.hpp"
 
@@ -193,4 +194,13 @@ TEST_CASE("inference: what cannot be right is refused") {
   CHECK(message([&] {
           before_norm.mtp_logits(h, tokens.first(6));
         }).starts_with("mtp_logits: this model's MTP modules read"));
+}
+
+TEST_CASE("inference: logits of a vocabulary of more than one piece are those of the whole head") {
+  ModelConfig config = micro_config();
+  config.V = 8200;  // the head is asked for 8192 rows at a time
+  const ModelWeights<Matrix> weights = random_weights(config, 5);
+  const Inference inference(config, source_of(weights));
+  const Matrix h = probe(2, config.d(), 6);
+  CHECK(outside(inference.logits(h), fprop(weights.head, h), 1e-14) == "");  // the same sums of 12 terms of size 1
 }
