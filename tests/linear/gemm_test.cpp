@@ -37,10 +37,12 @@ struct Shapes {
 };
 
 /// Heights below, at and above a strip, few rows and many; widths of no, one and several whole panels; depths of one
-/// block and more; tiles of 128; rows long enough to be copied.
-constexpr Shapes ragged[] = {{1, 1, 1},    {1, 37, 300},  {5, 16, 8},    {6, 17, 256},   {7, 15, 257},
-                             {12, 64, 31}, {13, 64, 31},  {129, 33, 70}, {127, 130, 65}, {131, 128, 9},
-                             {20, 5, 3},   {64, 48, 513}, {8, 600, 100}, {600, 40, 100}, {3, 20, 1000}};
+/// block and more; tiles of 128; rows long enough to be copied; one token, up to a packet, up to a panel and more.
+constexpr Shapes ragged[] = {{1, 1, 1},     {1, 37, 300},   {5, 16, 8},    {6, 17, 256},   {7, 15, 257},
+                             {12, 64, 31},  {13, 64, 31},   {129, 33, 70}, {127, 130, 65}, {131, 128, 9},
+                             {20, 5, 3},    {64, 48, 513},  {8, 600, 100}, {600, 40, 100}, {3, 20, 1000},
+                             {8, 144, 300}, {9, 160, 257},  {16, 256, 40}, {17, 256, 40},  {140, 256, 16},
+                             {70, 160, 1},  {140, 256, 17}, {1, 272, 600}};
 
 }  // namespace
 
