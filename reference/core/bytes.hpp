@@ -34,7 +34,7 @@ std::size_t bytes_of_all(const T&... fields) {
 
 /// Values behind matrices and vectors in the fields of `value`, to any depth; at most 14 fields in a struct.
 template <class T>
-std::size_t bytes_of(const T& value) {
+std::size_t bytes_of(const T& value) {  // NOLINT(readability-function-size): one branch for each number of fields
   if constexpr (requires {
                   value.derived();
                   value.data();
