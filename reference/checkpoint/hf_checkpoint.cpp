@@ -100,16 +100,6 @@ Problems checkpoint_problems(const Checkpoint& checkpoint, const LoadOptions& op
   return problems;
 }
 
-Index mtp_modules_in(const Checkpoint& checkpoint, const ModelConfig& config) {
-  Index found = 0;
-  for (; found < config.D; ++found) {
-    const std::string prefix = hf_layer(config.L + found);
-    const auto first = checkpoint.tensors.lower_bound(prefix);
-    if (first == checkpoint.tensors.end() || !first->first.starts_with(prefix)) break;
-  }
-  return found;
-}
-
 void require_no_problems(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensors<Shape>& tensors) {
   const Problems problems = checkpoint_problems(checkpoint, options, tensors);
   if (!problems.empty()) throw_problems(checkpoint, problems);

@@ -7,10 +7,6 @@
 
 namespace dsv3 {
 
-/// How many of the D MTP modules that the config announces have any tensor in the checkpoint, counted from the first.
-/// transformers keeps num_nextn_predict_layers but leaves the modules' weights out when it saves.
-Index mtp_modules_in(const Checkpoint& checkpoint, const ModelConfig& config);
-
 /// What does not fit, one line per tensor: missing, unmapped (in the checkpoint but not in the model), of another
 /// shape, of a type that holds no weights, FP8 without its scale, a scale without its weight. Reads headers only, so a
 /// model of Shape can be checked that is too large for this machine.

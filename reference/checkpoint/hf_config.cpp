@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "reference/checkpoint/hf_config.hpp"
 
+#include <array>
+#include <sstream>
+
 #include "reference/checkpoint/json_fields.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
@@ -8,9 +11,6 @@
 namespace dsv3 {
 
 namespace {
-constexpr Index max_width = Index{1} << 24;  // of any matrix side: products of three still fit an Index
-constexpr Index max_count = 1 << 16;         // layers, heads, experts
-
 const std::set<std::string> harmless_fields = {"_name_or_path",
                                                "architectures",
                                                "auto_map",
@@ -48,23 +48,22 @@ void check_fixed_fields(JsonFields& f) {
 }
 
 void read_sizes(JsonFields& f, ModelConfig& m) {
-  m.V = f.integer("vocab_size", 1, max_width);
-  m.L = f.integer("num_hidden_layers", 1, max_count);
+  m.V = f.integer("vocab_size", 1, max_side);
+  m.L = f.integer("num_hidden_layers", 1, max_layers);
   m.num_dense_layers = f.integer("first_k_dense_replace", 0, m.L);
-  m.d_dense = f.integer("intermediate_size", 1, max_width);
+  m.d_dense = f.integer("intermediate_size", 1, max_side);
   m.eps = f.number("rms_norm_eps", 0, 1);
 }
 
 void read_attention(JsonFields& f, MlaConfig& mla) {
-  mla.d = f.integer("hidden_size", 1, max_width);
-  mla.n_h = f.integer("num_attention_heads", 1, max_count);
-  mla.d_h = f.integer("qk_nope_head_dim", 1, max_count);
-  mla.d_v = f.integer("v_head_dim", 1, max_count);
-  mla.d_c = f.integer("kv_lora_rank", 1, max_width);
-  mla.d_c_prime = f.has("q_lora_rank") ? f.integer("q_lora_rank", 0, max_width) : 0;
-  mla.rope.width = f.integer("qk_rope_head_dim", 2, max_count);
+  mla.d = f.integer("hidden_size", 1, max_side);
+  mla.n_h = f.integer("num_attention_heads", 1, max_side);
+  mla.d_h = f.integer("qk_nope_head_dim", 1, max_side);
+  mla.d_v = f.integer("v_head_dim", 1, max_side);
+  mla.d_c = f.integer("kv_lora_rank", 1, max_side);
+  mla.d_c_prime = f.has("q_lora_rank") ? f.integer("q_lora_rank", 0, max_side) : 0;
+  mla.rope.width = f.integer("qk_rope_head_dim", 2, max_side);
   mla.eps = 1e-6;
-  f.check(mla.rope.width % 2 == 0, "qk_rope_head_dim", "an even width is needed");
   f.require_if_present("num_key_value_heads", mla.n_h);
   f.require_if_present("qk_head_dim", mla.d_h + mla.rope.width);
   f.require_if_present("head_dim", mla.rope.width);
@@ -76,7 +75,6 @@ YarnConfig read_yarn(JsonFields& f) {
   yarn.original_length = f.integer("original_max_position_embeddings", 1, Index{1} << 40);
   yarn.beta_fast = f.has("beta_fast") ? f.number("beta_fast", 1e-3, 1e6) : 32;
   yarn.beta_slow = f.has("beta_slow") ? f.number("beta_slow", 1e-3, 1e6) : 1;
-  f.check(yarn.beta_fast > yarn.beta_slow, "beta_fast", "more than beta_slow is needed");
   const bool has_mscale = f.has("mscale"), has_all_dim = f.has("mscale_all_dim");
   f.check(has_mscale == has_all_dim, has_mscale ? "mscale_all_dim" : "mscale",
           "implementations disagree unless mscale and mscale_all_dim are there both or not at all");
@@ -130,16 +128,9 @@ void read_rope(JsonFields& f, const std::string& where, RopeConfig& rope) {
   }
 }
 
-void read_groups(JsonFields& f, GateConfig& gate, Index min_group_size) {
-  gate.num_groups = f.integer("n_group", 1, gate.N_r);
-  f.check(gate.N_r % gate.num_groups == 0, "n_group",
-          concat("a divisor of n_routed_experts, ", gate.N_r, ", is needed"));
-  const Index group_size = gate.N_r / gate.num_groups;
-  f.check(group_size >= min_group_size, "n_group",
-          concat("groups of at least ", min_group_size, " experts are needed"));
-  gate.kept_groups = f.integer("topk_group", 1, gate.num_groups);
-  f.check(gate.kept_groups * group_size >= gate.K_r, "topk_group",
-          concat("num_experts_per_tok, ", gate.K_r, ", experts must fit into the kept groups of ", group_size));
+void read_groups(JsonFields& f, GateConfig& gate) {
+  gate.num_groups = f.integer("n_group", 1, max_side);
+  gate.kept_groups = f.integer("topk_group", 1, max_side);
 }
 
 void read_v3_gate(JsonFields& f, GateConfig& gate) {
@@ -149,7 +140,7 @@ void read_v3_gate(JsonFields& f, GateConfig& gate) {
   gate.normalise = f.boolean("norm_topk_prob");
   f.require_if_present("scoring_func", "sigmoid");
   f.require_if_present("topk_method", "noaux_tc");
-  read_groups(f, gate, 2);
+  read_groups(f, gate);
 }
 
 void read_v2_gate(JsonFields& f, GateConfig& gate) {
@@ -162,23 +153,23 @@ void read_v2_gate(JsonFields& f, GateConfig& gate) {
   const std::string method = f.text("topk_method");
   f.check(method == "greedy" || method == "group_limited_greedy", "topk_method",
           R"("greedy" or "group_limited_greedy" is needed)");
-  if (method == "group_limited_greedy") read_groups(f, gate, 1);
+  if (method == "group_limited_greedy") read_groups(f, gate);
   f.has("n_group");  // greedy does not look at the groups
   f.has("topk_group");
 }
 
 void read_moe(JsonFields& f, bool is_v3, MoeConfig& moe) {
   GateConfig& gate = moe.gate;
-  gate.N_r = f.integer("n_routed_experts", 1, max_count);
-  gate.K_r = f.integer("num_experts_per_tok", 1, gate.N_r);
+  gate.N_r = f.integer("n_routed_experts", 1, max_side);
+  gate.K_r = f.integer("num_experts_per_tok", 1, max_side);
   gate.routed_scaling_factor = f.number("routed_scaling_factor", 0, 1e6);
-  moe.d_expert = f.integer("moe_intermediate_size", 1, max_width);
-  moe.d_shared = moe.d_expert * f.integer("n_shared_experts", 1, max_count);
+  moe.d_expert = f.integer("moe_intermediate_size", 1, max_side);
+  moe.d_shared = moe.d_expert * f.integer("n_shared_experts", 1, max_side);
   is_v3 ? read_v3_gate(f, gate) : read_v2_gate(f, gate);
 }
 
 void read_mtp(JsonFields& f, ModelConfig& m) {
-  m.D = f.has("num_nextn_predict_layers") ? f.integer("num_nextn_predict_layers", 0, max_count) : 0;
+  m.D = f.has("num_nextn_predict_layers") ? f.integer("num_nextn_predict_layers", 0, max_layers) : 0;
   const std::string order = f.has("dsv3_mtp_order") ? f.text("dsv3_mtp_order") : "embedding_hidden";
   f.check(order == "embedding_hidden" || order == "hidden_embedding", "dsv3_mtp_order",
           R"("embedding_hidden" or "hidden_embedding" is needed)");
@@ -198,11 +189,47 @@ std::optional<BlockSize> read_quantization(JsonFields& outer, const std::string&
             R"("ue8m0" or "float" is needed)");
   f.check(f.has("weight_block_size"), "weight_block_size", "[rows, columns] is needed");
   const auto& size = outer.object("quantization_config").at("weight_block_size");
-  const auto ok = [](const nlohmann::json& n) { return n.is_number_unsigned() && n >= 1 && n <= max_width; };
+  const auto ok = [](const nlohmann::json& n) { return n.is_number_unsigned() && n >= 1 && n <= max_side; };
   f.check(size.is_array() && size.size() == 2 && ok(size[0]) && ok(size[1]), "weight_block_size",
           "[rows, columns] is needed");
   f.refuse_others({"modules_to_not_convert", "dequantize"});
   return BlockSize{size[0].get<Index>(), size[1].get<Index>()};
+}
+/// What validate calls by the report's letters and config.json by another name.
+constexpr std::array<std::array<std::string_view, 2>, 21> names_in_file = {{
+    {"V", "vocab_size"},
+    {"L", "num_hidden_layers"},
+    {"D", "num_nextn_predict_layers"},
+    {"num_dense_layers", "first_k_dense_replace"},
+    {"d", "hidden_size"},
+    {"n_h", "num_attention_heads"},
+    {"d_h", "qk_nope_head_dim"},
+    {"d_v", "v_head_dim"},
+    {"d_c", "kv_lora_rank"},
+    {"d_c_prime", "q_lora_rank"},
+    {"d_dense", "intermediate_size"},
+    {"d_expert", "moe_intermediate_size"},
+    {"d_shared", "n_shared_experts times moe_intermediate_size"},
+    {"width", "qk_rope_head_dim"},
+    {"max_length", "max_position_embeddings"},
+    {"yarn.beta_fast", "beta_fast"},
+    {"yarn.original_length", "original_max_position_embeddings"},
+    {"N_r", "n_routed_experts"},
+    {"K_r", "num_experts_per_tok"},
+    {"num_groups", "n_group"},
+    {"kept_groups", "topk_group"},
+}};
+
+/// The rules are validate's; its complaint is followed by what the fields it names are called in the file.
+void require_valid(const ModelConfig& m, const std::string& where) try {
+  validate(m);
+} catch (const std::invalid_argument& error) {
+  std::istringstream words(error.what());
+  std::string names;
+  for (std::string word; words >> word;)
+    for (const auto& [letter, field] : names_in_file)
+      if (word == letter) names += concat(names.empty() ? "" : ", ", letter, " is ", field);
+  throw std::runtime_error(concat(where, ": ", error.what(), " (", names, ")"));
 }
 }  // namespace
 
@@ -226,6 +253,7 @@ HfConfig parse_hf_config(std::string_view text, const std::string& where) {
   f.check(is_v3 || config.load.rope_interleave, "rope_interleave", "true is needed: V2 has no other layout");
   config.load.fp8_block = read_quantization(f, where);
   f.refuse_others(harmless_fields);
+  require_valid(m, where);
   return config;
 }
 

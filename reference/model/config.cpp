@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "reference/model/config.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <utility>
 
 #include "reference/core/require.hpp"
+#include "reference/mla/mla.hpp"
+#include "reference/moe/moe.hpp"
 
 namespace dsv3 {
 
@@ -15,74 +19,66 @@ MoeConfig ModelConfig::ffn(Index layer) const {
 
 namespace {
 
-void at_least_one(const char* name, Index value) {
-  require(value >= 1, "config", name, " is ", value, "; it must be at least 1");
+void in_range(const char* name, Index value, Index least, Index most) {
+  require(value >= least && value <= most, "config", name, " is ", value, "; it must be ", least, " to ", most);
 }
 
-void validate_attention(const MlaConfig& mla) {
-  at_least_one("d", mla.d);
-  at_least_one("n_h", mla.n_h);
-  at_least_one("d_h", mla.d_h);
-  at_least_one("d_v", mla.d_v);
-  at_least_one("d_c", mla.d_c);
-  require(mla.d_c_prime >= 0, "config", "d_c_prime is ", mla.d_c_prime, "; it must be 0 (no query latent) or more");
-  require(mla.rope.width >= 2 && mla.rope.width % 2 == 0, "config", "the rotary width is ", mla.rope.width,
-          "; it must be even and at least 2");
-  require(mla.rope.theta > 1, "config", "rope theta is ", mla.rope.theta, "; it must be above 1");
-  require(mla.eps > 0, "config", "eps is ", mla.eps, "; it must be positive");
-  at_least_one("max_length", mla.rope.max_length);
-}
-
-void validate_gate(const GateConfig& gate) {
-  at_least_one("num_groups", gate.num_groups);
-  require(gate.N_r >= 1 && gate.N_r % gate.num_groups == 0, "config", gate.N_r, " routed experts do not divide into ",
-          gate.num_groups, " groups; N_r must be a positive multiple of num_groups");
-  require(gate.kept_groups >= 1 && gate.kept_groups <= gate.num_groups, "config", "kept_groups is ", gate.kept_groups,
-          "; it must be 1 to num_groups = ", gate.num_groups);
-  const Index group_size = gate.N_r / gate.num_groups;
-  require(gate.K_r >= 1 && gate.K_r <= gate.kept_groups * group_size, "config", "K_r is ", gate.K_r, "; the ",
-          gate.kept_groups, " kept groups of ", group_size, " experts allow 1 to ", gate.kept_groups * group_size);
-  require(gate.group_score == GroupScore::maximum || gate.num_groups == 1 || group_size >= 2, "config",
-          "groups of one expert have no two best; use more experts per group or GroupScore::maximum");
+/// Every side of every matrix; what is multiplied here has passed the rules of its part, so it is not negative.
+void validate_sides(const ModelConfig& c) {
+  for (const auto& [name, side] :
+       std::initializer_list<std::pair<const char*, Index>>{{"d", c.mla.d},
+                                                            {"n_h", c.mla.n_h},
+                                                            {"d_h", c.mla.d_h},
+                                                            {"d_v", c.mla.d_v},
+                                                            {"the rotary width", c.mla.rope.width},
+                                                            {"d_c", c.mla.d_c},
+                                                            {"d_c_prime", c.mla.d_c_prime},
+                                                            {"d_dense", c.d_dense},
+                                                            {"d_shared", c.moe.d_shared},
+                                                            {"d_expert", c.moe.d_expert},
+                                                            {"N_r", c.moe.gate.N_r}})
+    require(side <= max_side, "config", name, " is ", side, "; it must be at most ", max_side);
+  const Index widest = std::max({c.mla.d_h, c.mla.d_v, c.mla.rope.width});
+  require(c.mla.n_h * widest <= max_side, "config", "n_h is ", c.mla.n_h, " and the widest of a head's parts ", widest,
+          "; their product must be at most ", max_side);
 }
 
 }  // namespace
 
 void validate(const ModelConfig& c) {
-  at_least_one("V", c.V);
-  at_least_one("L", c.L);
-  validate_attention(c.mla);
-  require(c.num_dense_layers >= 0 && c.num_dense_layers <= c.L, "config", "num_dense_layers is ", c.num_dense_layers,
-          "; it must be 0 to L = ", c.L);
-  if (c.num_dense_layers > 0) at_least_one("d_dense", c.d_dense);
-  require(c.D >= 0, "config", "MTP depth D is ", c.D, "; it must be 0 or more");
-  if (c.num_dense_layers == c.L && c.D == 0) return;
-  require(c.moe.d == c.mla.d, "config", "moe.d is ", c.moe.d, " but mla.d is ", c.mla.d, "; they must be equal");
-  require(c.moe.d_shared >= 0, "config", "d_shared is ", c.moe.d_shared, "; it must be 0 (no shared expert) or more");
-  at_least_one("d_expert", c.moe.d_expert);
-  validate_gate(c.moe.gate);
+  in_range("V", c.V, 1, max_side);
+  in_range("L", c.L, 1, max_layers);
+  in_range("D", c.D, 0, max_layers - c.L);
+  in_range("num_dense_layers", c.num_dense_layers, 0, c.L);
+  validate(c.mla);
+  if (c.num_dense_layers > 0) validate(c.ffn(0));
+  const Index sparse = c.L - c.num_dense_layers + c.D;
+  if (sparse > 0) {
+    require(c.moe.d == c.mla.d, "config", "moe.d is ", c.moe.d, " but mla.d is ", c.mla.d, "; they must be equal");
+    require(c.moe.gate.N_r >= 1, "config", "N_r is ", c.moe.gate.N_r, "; layers that are not dense need experts");
+    validate(c.moe);
+  }
+  validate_sides(c);
+  require(sparse * c.moe.gate.N_r <= max_experts, "config", "N_r is ", c.moe.gate.N_r, " in each of ", sparse,
+          " layers; there must be at most ", max_experts, " experts in all");
+  require(std::isfinite(c.eps) && c.eps >= 0, "config", "eps is ", c.eps, "; it must not be negative");
 }
 
 namespace {
 
-ModelConfig v3() {
-  return {.V = 129280,
-          .L = 61,
-          .num_dense_layers = 3,
-          .d_dense = 18432,
-          .mla = {.d = 7168,
-                  .n_h = 128,
-                  .d_h = 128,
-                  .d_v = 128,
-                  .d_c = 512,
-                  .d_c_prime = 1536,
-                  .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{}}},
-          .moe = {.d = 7168,
-                  .d_shared = 2048,
-                  .d_expert = 2048,
-                  .gate = {.N_r = 256, .K_r = 8, .num_groups = 8, .kept_groups = 4, .routed_scaling_factor = 2.5}},
-          .D = 1,
-          .mtp_order = MtpOrder::embedding_hidden};
+/// The attention of the published models: heads of 128 + 64, a latent of 512, 160K positions by YaRN.
+MlaConfig published_attention(Index d, Index n_h, Index d_c_prime, double mscale) {
+  return {.d = d,
+          .n_h = n_h,
+          .d_h = 128,
+          .d_v = 128,
+          .d_c = 512,
+          .d_c_prime = d_c_prime,
+          .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{.mscale = mscale, .mscale_all_dim = mscale}}};
+}
+
+MoeConfig published_moe(Index d, Index N_s, Index d_expert, const GateConfig& gate) {
+  return {.d = d, .d_shared = N_s * d_expert, .d_expert = d_expert, .gate = gate};
 }
 
 GateConfig v2_gate(Index N_r, Index num_groups, Index kept_groups, double scale) {
@@ -97,19 +93,25 @@ GateConfig v2_gate(Index N_r, Index num_groups, Index kept_groups, double scale)
           .routed_scaling_factor = scale};
 }
 
+ModelConfig v3() {
+  const GateConfig gate{.N_r = 256, .K_r = 8, .num_groups = 8, .kept_groups = 4, .routed_scaling_factor = 2.5};
+  return {.V = 129280,
+          .L = 61,
+          .num_dense_layers = 3,
+          .d_dense = 18432,
+          .mla = published_attention(7168, 128, 1536, 1),
+          .moe = published_moe(7168, 1, 2048, gate),
+          .D = 1,
+          .mtp_order = MtpOrder::embedding_hidden};
+}
+
 ModelConfig v2() {
   return {.V = 102400,
           .L = 60,
           .num_dense_layers = 1,
           .d_dense = 12288,
-          .mla = {.d = 5120,
-                  .n_h = 128,
-                  .d_h = 128,
-                  .d_v = 128,
-                  .d_c = 512,
-                  .d_c_prime = 1536,
-                  .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{}}},
-          .moe = {.d = 5120, .d_shared = 2 * 1536, .d_expert = 1536, .gate = v2_gate(160, 8, 3, 16)}};
+          .mla = published_attention(5120, 128, 1536, 1),
+          .moe = published_moe(5120, 2, 1536, v2_gate(160, 8, 3, 16))};
 }
 
 ModelConfig v2_lite() {
@@ -117,16 +119,8 @@ ModelConfig v2_lite() {
           .L = 27,
           .num_dense_layers = 1,
           .d_dense = 10944,
-          .mla = {.d = 2048,
-                  .n_h = 16,
-                  .d_h = 128,
-                  .d_v = 128,
-                  .d_c = 512,
-                  .d_c_prime = 0,
-                  .rope = {.width = 64,
-                           .max_length = 163840,
-                           .yarn = YarnConfig{.mscale = 0.707, .mscale_all_dim = 0.707}}},
-          .moe = {.d = 2048, .d_shared = 2 * 1408, .d_expert = 1408, .gate = v2_gate(64, 1, 1, 1)}};
+          .mla = published_attention(2048, 16, 0, 0.707),
+          .moe = published_moe(2048, 2, 1408, v2_gate(64, 1, 1, 1))};
 }
 
 /// A V3 in miniature: every mechanism of the large one is there and can go wrong.

@@ -32,6 +32,12 @@ struct ModelConfig {
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
+/// Bounds on every configuration, several times what is published: the longest side of a matrix, the layers with the
+/// MTP modules, the routed experts of all of them together. Within them no number of values or bytes overflows an
+/// Index, and the shapes of a model take a few megabytes.
+inline constexpr Index max_side = Index{1} << 20, max_layers = Index{1} << 12, max_experts = Index{1} << 17;
+
+/// The rules of all parts (validate of MlaConfig, RopeConfig, MoeConfig and GateConfig among them) and of the whole.
 /// Throws std::invalid_argument naming the first field that cannot be right and what it needs.
 void validate(const ModelConfig& config);
 

@@ -136,8 +136,8 @@ void validate(const GateConfig& c) {
   const Index group_size = c.N_r / c.num_groups, reachable = c.kept_groups * group_size;
   check(c.K_r >= 1 && c.K_r <= reachable, "K_r is ", c.K_r, "; it must be 1 to ", reachable,
         ", the experts of the kept groups");
-  check(c.kept_groups == c.num_groups || c.group_score == GroupScore::maximum || group_size >= 2, "groups of ",
-        group_size, " expert have no two best scores; they need at least 2");
+  check(c.group_score == GroupScore::maximum || group_size >= 2, "num_groups is ", c.num_groups, " for N_r ", c.N_r,
+        "; groups of one expert have no two best scores, they need at least 2");
   check(std::isfinite(c.routed_scaling_factor), "routed_scaling_factor is ", c.routed_scaling_factor,
         "; it must be finite");
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "reference/checkpoint/hf_checkpoint.hpp"
+#include "reference/checkpoint/hf_survey.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
 
@@ -90,6 +91,7 @@ StreamedModel open_streamed(const std::filesystem::path& folder) {
       Opened{.config = read_hf_config(folder), .checkpoint = open_checkpoint(folder), .shapes = {}, .expert = {}});
   const Index announced = model->config.model.D;
   model->config.model.D = mtp_modules_in(model->checkpoint, model->config.model);
+  require_same_counts(model->checkpoint, model->config.model);
   model->shapes = shapes(model->config.model);
   require_no_problems(model->checkpoint, model->config.load, hf_tensors(model->config.model, model->shapes));
   return {

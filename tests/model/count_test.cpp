@@ -33,12 +33,10 @@ TEST_CASE("config: what cannot be right is refused with the number that would be
   ModelConfig c = config_by_name("tiny");
   CHECK_NOTHROW(validate(c));
   c.moe.gate.num_groups = 3;
-  CHECK_THROWS_WITH(
-      validate(c),
-      "config: 16 routed experts do not divide into 3 groups; N_r must be a positive multiple of num_groups");
+  CHECK_THROWS_WITH(validate(c), "GateConfig: num_groups is 3; it must divide N_r 16");
   c = config_by_name("tiny");
   c.moe.gate.K_r = 9;
-  CHECK_THROWS_WITH(validate(c), "config: K_r is 9; the 2 kept groups of 4 experts allow 1 to 8");
+  CHECK_THROWS_WITH(validate(c), "GateConfig: K_r is 9; it must be 1 to 8, the experts of the kept groups");
   c = config_by_name("tiny");
   c.mla.rope.width = 3;
   CHECK_THROWS_AS(validate(c), std::invalid_argument);

@@ -300,8 +300,10 @@ TEST_CASE("gate: values that are not finite, wrong shapes and impossible configu
   refused([](GateConfig& g) { g.kept_groups = 5; }, "GateConfig: kept_groups is 5; it must be 1 to 4");
   refused([](GateConfig& g) { g.K_r = 9; }, "GateConfig: K_r is 9; it must be 1 to 8, the experts of the kept groups");
   refused([](GateConfig& g) { g.K_r = 0; }, "GateConfig: K_r is 0; it must be 1 to 8, the experts of the kept groups");
-  refused([](GateConfig& g) { g.num_groups = 16, g.kept_groups = 8; },
-          "GateConfig: groups of 1 expert have no two best scores; they need at least 2");
+  for (const Index kept : {8, 16})
+    refused(
+        [&](GateConfig& g) { g.num_groups = 16, g.kept_groups = kept; },
+        "GateConfig: num_groups is 16 for N_r 16; groups of one expert have no two best scores, they need at least 2");
   refused([](GateConfig& g) { g.routed_scaling_factor = NAN; },
           "GateConfig: routed_scaling_factor is nan; it must be finite");
 }
