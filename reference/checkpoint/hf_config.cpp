@@ -109,6 +109,11 @@ void read_rope_object(const nlohmann::json& object, const std::string& where, Ro
 
 void read_rope(JsonFields& f, const std::string& where, RopeConfig& rope) {
   rope.max_length = f.integer("max_position_embeddings", 1, Index{1} << 40);
+  rope.angles = AngleDialect::released;
+  if (f.has("dsv3_rope_angles")) {
+    f.check(f.text("dsv3_rope_angles") == "exact", "dsv3_rope_angles", R"("exact" is needed)");
+    rope.angles = AngleDialect::exact;
+  }
   bool has_theta = f.has("rope_theta");
   if (has_theta) rope.theta = f.number("rope_theta", 1 + 1e-6, 1e12);
   const bool old_name = f.has("rope_scaling"), new_name = f.has("rope_parameters");

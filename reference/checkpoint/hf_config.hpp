@@ -23,6 +23,9 @@
 /// mscale_all_dim must be there both or not at all (then 1 and 0, as both implementations have it); beta_fast and
 /// beta_slow default to 32 and 1.
 ///
+/// Angles are formed in FP32 as the released code does (AngleDialect::released) unless "dsv3_rope_angles": "exact" says
+/// that this model was trained with exact ones.
+///
 /// The RMSNorms on the two latents use 1e-6 whatever rms_norm_eps says, as in both published implementations.
 ///
 /// MTP. num_nextn_predict_layers (absent: 0) is D. The released M_k reads [embedding; hidden], the reverse of Eq. (21);

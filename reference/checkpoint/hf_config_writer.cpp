@@ -60,6 +60,7 @@ void write_rope(ordered_json& j, const RopeConfig& rope) {
   j["rope_theta"] = rope.theta;
   j["rope_interleave"] = true;
   j["max_position_embeddings"] = rope.max_length;
+  if (rope.angles == AngleDialect::exact) j["dsv3_rope_angles"] = "exact";
   j["rope_scaling"] = nullptr;
   if (!rope.yarn) return;
   ordered_json yarn = yarn_json(*rope.yarn);

@@ -74,7 +74,10 @@ MlaConfig published_attention(Index d, Index n_h, Index d_c_prime, double mscale
           .d_v = 128,
           .d_c = 512,
           .d_c_prime = d_c_prime,
-          .rope = {.width = 64, .max_length = 163840, .yarn = YarnConfig{.mscale = mscale, .mscale_all_dim = mscale}}};
+          .rope = {.width = 64,
+                   .max_length = 163840,
+                   .yarn = YarnConfig{.mscale = mscale, .mscale_all_dim = mscale},
+                   .angles = AngleDialect::released}};
 }
 
 MoeConfig published_moe(Index d, Index N_s, Index d_expert, const GateConfig& gate) {

@@ -19,11 +19,18 @@ struct YarnConfig {
   friend bool operator==(const YarnConfig&, const YarnConfig&) = default;
 };
 
+/// Where the angles of RoPE are rounded; see RopeTable.
+enum class AngleDialect {
+  exact,    ///< nowhere: frequency, angle, cos and sin in double
+  released  ///< at every step to FP32, as the code released with the weights, and transformers, form them
+};
+
 struct RopeConfig {
   Index width = 64;  ///< d_h^R, even
   double theta = 10000;
   Index max_length = 4096;  ///< YaRN applies iff it is present and max_length > original_length, whatever the prompt
   std::optional<YarnConfig> yarn = std::nullopt;  ///< none: plain RoPE
+  AngleDialect angles = AngleDialect::exact;
   friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
 

@@ -51,16 +51,44 @@ YarnRamp yarn_ramp(const RopeConfig& config) {
           std::min(std::ceil(corr(config, config.yarn->beta_slow)), static_cast<double>(config.width - 1))};
 }
 
+namespace {
+
+/// The ramp as it is divided by: not empty.
+YarnRamp open_ramp(const RopeConfig& config) {
+  YarnRamp ramp = yarn_ramp(config);
+  if (ramp.low == ramp.high) ramp.high += 0.001;
+  return ramp;
+}
+
+}  // namespace
+
 std::vector<double> rope_frequencies(const RopeConfig& config) {
   validate(config);
   std::vector<double> f(static_cast<std::size_t>(config.width / 2));
   for (std::size_t i = 0; i < f.size(); ++i) f[i] = frequency(config, static_cast<Index>(i));
   if (!yarn_applies(config)) return f;
-  auto [low, high] = yarn_ramp(config);
-  if (low == high) high += 0.001;
+  const auto [low, high] = open_ramp(config);
   for (std::size_t i = 0; i < f.size(); ++i) {
     const double ramp = std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
     f[i] = f[i] / config.yarn->factor * ramp + f[i] * (1 - ramp);
+  }
+  return f;
+}
+
+std::vector<float> released_frequencies(const RopeConfig& config) {
+  validate(config);
+  const auto width = static_cast<float>(config.width);
+  std::vector<float> f(static_cast<std::size_t>(config.width / 2));
+  for (std::size_t i = 0; i < f.size(); ++i) {
+    const float exponent = static_cast<float>(2 * i) / width;
+    const auto p = static_cast<float>(std::pow(config.theta, static_cast<double>(exponent)));
+    f[i] = 1 / p;
+    if (!yarn_applies(config)) continue;
+    const auto [low, high] = open_ramp(config);
+    const float place = (static_cast<float>(i) - static_cast<float>(low)) / static_cast<float>(high - low);
+    const float m = 1 - std::clamp(place, 0.0F, 1.0F);
+    const float slowed = 1 / (static_cast<float>(config.yarn->factor) * p);
+    f[i] = slowed * (1 - m) + f[i] * m;
   }
   return f;
 }

@@ -43,17 +43,23 @@ void require_positions(const RopeConfig& config, const Sequences& rows) {
 }  // namespace
 
 RopeTable::RopeTable(const RopeConfig& config, const Sequences& rows) : width_(config.width) {
-  const std::vector<double> f = rope_frequencies(config);
-  const double factor = cos_sin_factor(config);
+  validate(config);
   require_positions(config, rows);
   cos_.resize(rows.rows(), width_ / 2);
   sin_.resize(rows.rows(), width_ / 2);
+  if (config.angles == AngleDialect::released) fill<float>(released_frequencies(config), cos_sin_factor(config), rows);
+  else fill<double>(rope_frequencies(config), cos_sin_factor(config), rows);
+}
+
+template <class T>
+void RopeTable::fill(const std::vector<T>& f, double factor, const Sequences& rows) {
+  const auto scaled = [factor](double x) { return static_cast<real>(static_cast<T>(x) * static_cast<T>(factor)); };
   parallel_for(rows.count(), [&](Index s) {
     for (Index t = 0; t < rows.length(s); ++t)
       for (Index i = 0; i < width_ / 2; ++i) {
-        const double angle = static_cast<double>(rows.first_position[s] + t) * f[i];
-        cos_(rows.begin[s] + t, i) = static_cast<real>(std::cos(angle) * factor);
-        sin_(rows.begin[s] + t, i) = static_cast<real>(std::sin(angle) * factor);
+        const T angle = static_cast<T>(rows.first_position[s] + t) * f[i];
+        cos_(rows.begin[s] + t, i) = scaled(std::cos(static_cast<double>(angle)));
+        sin_(rows.begin[s] + t, i) = scaled(std::sin(static_cast<double>(angle)));
       }
   });
 }

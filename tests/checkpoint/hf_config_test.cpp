@@ -12,7 +12,9 @@ TEST_CASE("hf_config: the released V3") {
   m.L = 61;
   m.num_dense_layers = 3;
   m.d_dense = 18432;
-  m.mla = {7168, 128, 128, 128, 512, 1536, {64, 10000, 163840, YarnConfig{40, 4096, 32, 1, 1, 1}}, 1e-6};
+  m.mla = {
+      7168, 128, 128, 128, 512, 1536, {64, 10000, 163840, YarnConfig{40, 4096, 32, 1, 1, 1}, AngleDialect::released},
+      1e-6};
   m.moe = {7168, 2048, 2048, {256, 8, 8, 4, Scoring::sigmoid, GroupScore::top2_sum, true, true, 2.5}};
   m.D = 1;
   m.mtp_order = MtpOrder::embedding_hidden;  // the reverse of Eq. (21)
@@ -130,8 +132,17 @@ TEST_CASE("hf_config: a config.json of ours that transformers 5 loaded and wrote
   ModelConfig m = small_config();
   m.mla.rope.max_length = 256;
   m.mla.rope.yarn = YarnConfig{8, 32, 32, 1, 1, 1};
+  m.mla.rope.angles = AngleDialect::released;
   const std::string text = get(DSV3_SOURCE_DIR "/tests/checkpoint/golden/transformers5_config.json");
   CHECK(parse_hf_config(text, "C").model == m);
+}
+
+TEST_CASE("hf_config: angles are formed as the released code does, unless the file is of a model trained otherwise") {
+  json j = v3();
+  CHECK(read(j).model.mla.rope.angles == AngleDialect::released);
+  j["dsv3_rope_angles"] = "exact";
+  CHECK(read(j).model.mla.rope.angles == AngleDialect::exact);
+  CHECK(with("dsv3_rope_angles", "fp16") == "C: dsv3_rope_angles is \"fp16\"; \"exact\" is needed");
 }
 
 TEST_CASE("hf_config: rope_interleave false is kept for the loader") {

@@ -22,11 +22,13 @@ TEST_CASE("hf_config: what is written reads back as the same model, with every o
   round_trip(read(v3()).model);
   round_trip(read(v2_lite()).model);
   round_trip(tiny());
+  CHECK(!json::parse(hf_config_text(tiny(), Dtype::bf16)).contains("dsv3_rope_angles"));
   ModelConfig m = tiny();
   m.mla.rope.yarn = YarnConfig{8, 512, 16, 2, 1, 0};  // waits: max_length is not beyond 512
   round_trip(m);
   CHECK(json::parse(hf_config_text(m, Dtype::bf16))["rope_scaling"].is_null());
   m.mla.rope.max_length = 4096;
+  m.mla.rope.angles = AngleDialect::exact;
   m.mtp_reads_normed = false;
   m.moe.gate.has_bias = false;
   m.init_std = 0.02;

@@ -61,6 +61,11 @@ ARCHITECTURES = {
     "v3_mtp": v3(hidden_size=32, vocab_size=64, num_hidden_layers=2, num_attention_heads=2, q_lora_rank=20,
                  kv_lora_rank=16, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10, intermediate_size=64,
                  moe_intermediate_size=16, num_nextn_predict_layers=1, rope_scaling=yarn(8, 16, 4, 1, 1.0, 1.0)),
+    # 1500 positions, 1024 of them trained at: angles of a thousand radians. RMSNorm's epsilon where it can be seen.
+    "v3_long": v3(hidden_size=32, vocab_size=48, num_hidden_layers=2, num_attention_heads=2, q_lora_rank=16,
+                  kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=64, v_head_dim=10, intermediate_size=40,
+                  moe_intermediate_size=8, rms_norm_eps=1e-3, max_position_embeddings=40960,
+                  rope_scaling=yarn(40, 1024, 32, 1, 1.0, 0.707)),
     # V2: softmax, the best expert speaks for its group, weights are not normalised, two shared experts.
     "v2": v3(architectures=["DeepseekV2ForCausalLM"], model_type="deepseek_v2", hidden_size=32, vocab_size=64,
              num_hidden_layers=2, num_attention_heads=2, q_lora_rank=24, kv_lora_rank=16, qk_nope_head_dim=12,
@@ -73,7 +78,7 @@ ARCHITECTURES = {
 # e_score_correction_bias is drawn from here. In v3_plain every biased score of a token can be negative: a masked group
 # at 0.0 (instead of -inf) then wins the selection.
 BIAS = {"v3_yarn": (-0.35, 0.35), "v3_plain": (-1.3, -0.9), "v3_bf16": (-0.5, 0.5), "v3_fp8": (-0.3, 0.3),
-        "v3_mtp": (-0.5, 0.2)}
+        "v3_mtp": (-0.5, 0.2), "v3_long": (-0.3, 0.3)}
 
 
 def generator(*names):

@@ -58,6 +58,21 @@ TEST_CASE("YaRN: the frequencies of V3, section 4.3") {
   }
 }
 
+TEST_CASE("released frequencies: each within a few roundings of the exact one, and rounded in the released order") {
+  const RopeConfig v3{.width = 64, .max_length = 163840, .yarn = YarnConfig{}};
+  const std::vector<double> exact = rope_frequencies(v3);
+  const std::vector<float> released = released_frequencies(v3);
+  REQUIRE(released.size() == exact.size());
+  for (std::size_t i = 0; i < exact.size(); ++i)  // p's exponent, p, the two quotients, their weights and sum
+    CHECK(std::abs(double{released[i]} - exact[i]) <= 12 * 0x1p-24 * exact[i]);
+  // By hand: p_1 = 10000^(1/32) rounds to 1.33352143, and pair 31 is 1 / (40 p) whole.
+  CHECK(released[0] == 1);
+  CHECK(released[1] == 1 / 1.33352143F);
+  CHECK(released[31] == 1 / (40.0F * static_cast<float>(std::pow(10000.0, 31.0 / 32))));
+  const RopeConfig plain{.width = 6, .max_length = 163840};  // 2/6 and 4/6 are no FP32 numbers
+  CHECK(released_frequencies(plain)[2] == 1 / static_cast<float>(std::pow(10000.0, double{4.0F / 6.0F})));
+}
+
 TEST_CASE("YaRN: on iff max_length exceeds the original length; no prompt length enters") {
   RopeConfig config = v3();
   config.max_length = 4096;

@@ -70,7 +70,7 @@ TEST_CASE("RoPE: a column block of a wider matrix is rotated in place and nothin
   CHECK(different(wide.rightCols(8), before.rightCols(8)) == "");
 }
 
-TEST_CASE("RoPE: the angle is taken in double, so late positions are as exact as early ones") {
+TEST_CASE("RoPE: exact angles are taken in double, so late positions are as exact as early ones") {
   // (1, 0) at pair 1, position 163839: the cosine itself comes out. FP32 angles would be off by about 1e-3.
   const RopeConfig config{.width = 64, .max_length = 163840};
   for (const Index position : {1, 4095, 100003, 163839}) {

@@ -31,6 +31,28 @@ TEST_CASE("a streamed checkpoint and one in memory give the same bits") {
   }
 }
 
+TEST_CASE(
+    "transformers: 1500 positions at YaRN's factor 40: within 2e-5 of the largest logit, which exact angles are not") {
+  const Golden golden("v3_long");
+  const Matrix expected = golden.matrix("prompt.0.logits");  // of the last 200 tokens
+  const auto difference = [&](const LoadedModel& model) {
+    const std::vector<Token> tokens = golden.tokens(0);
+    const Values ours = values_of_prompt(model.config, source_of(model.weights), tokens);
+    return max_abs(expected - ours.at("logits").bottomRows(expected.rows())) / max_abs(expected);
+  };
+  const LoadedModel released = load_golden("v3_long");
+  CHECK(released.config.mla.rope.angles == AngleDialect::released);
+  CHECK(difference(released) < 2e-5);
+  LoadedModel exact = released, small_eps = released, eps_of_latents = released;
+  exact.config.mla.rope.angles = AngleDialect::exact;
+  CHECK(difference(exact) > 4e-5);
+  // rms_norm_eps is 1e-3 in this file, but not for the norms on the two latents.
+  small_eps.config.eps = 1e-6;
+  CHECK(difference(small_eps) > 20 * agreement);
+  eps_of_latents.config.mla.eps = 1e-3;
+  CHECK(difference(eps_of_latents) > 20 * agreement);
+}
+
 TEST_CASE("config.json as transformers 5 writes it is the same configuration") {
   const HfConfig released = read_hf_config(golden_path("v3_yarn"));
   const std::filesystem::path path = golden_path("v3_yarn") / "config.transformers5.json";

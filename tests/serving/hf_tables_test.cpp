@@ -32,8 +32,20 @@ RopeConfig rope_case(const std::string& name) {
   RopeConfig v3 = config_by_name("v3").mla.rope;
   if (name == "v2_lite") return config_by_name("v2-lite").mla.rope;
   if (name == "factor") v3.yarn->mscale_all_dim = 0.707;
-  if (name == "plain") v3.yarn.reset();
+  if (name == "plain") v3.yarn.reset();  // as far as the others: it is no question of its table
   return v3;
+}
+
+/// Columns 2i and 2i+1: cos and sin of pair i, a row for each position.
+Matrix cos_and_sin(const std::string& name, AngleDialect angles, const std::vector<std::int64_t>& positions) {
+  RopeConfig config = rope_case(name);
+  config.angles = angles;
+  Sequences rows;
+  for (const std::int64_t position : positions) rows.add(1, position);
+  Matrix x = Matrix::Zero(rows.rows(), 64);
+  for (Index i = 0; i < 32; ++i) x.col(2 * i).setOnes();  // (1, 0) turns to (cos, sin)
+  RopeTable(config, rows).rotate(x);
+  return x;
 }
 
 }  // namespace
@@ -73,13 +85,7 @@ TEST_CASE("RoPE: cos and sin at positions up to 163839, with the factor where th
   const std::vector<std::int64_t> positions = to_integers(file.contents.tensors.at("positions"));
   for (const std::string name : {"v3", "v2_lite", "factor", "plain"}) {
     CAPTURE(name);
-    RopeConfig config = rope_case(name);
-    Sequences rows;
-    for (const std::int64_t position : positions) rows.add(1, position);
-    if (name == "plain") config.max_length = 163840;  // how far plain RoPE reaches is no question of its table
-    Matrix x = Matrix::Zero(rows.rows(), 64);
-    for (Index i = 0; i < 32; ++i) x.col(2 * i).setOnes();  // (1, 0) turns to (cos, sin)
-    RopeTable(config, rows).rotate(x);
+    const Matrix x = cos_and_sin(name, AngleDialect::exact, positions);
     const std::vector<double> cos = doubles(file.contents.tensors.at(name + ".cos"));
     const std::vector<double> sin = doubles(file.contents.tensors.at(name + ".sin"));
     double worst = 0;
@@ -91,5 +97,25 @@ TEST_CASE("RoPE: cos and sin at positions up to 163839, with the factor where th
     // Rounded to float once (2^-25 of at most 1.1, in the float library) after an angle of up to 163839 radians in
     // double, whose own rounding is 163839 * 2^-52 on either side.
     CHECK(worst <= 1.2 * 0x1p-24 + 2 * 163839 * 0x1p-52);
+  }
+}
+
+TEST_CASE("RoPE: released angles are transformers' own at positions up to 163839, to the last bit of cos and sin") {
+  const Safetensors file = golden_file("rope.safetensors");
+  const std::vector<std::int64_t> positions = to_integers(file.contents.tensors.at("positions"));
+  for (const std::string name : {"v3", "v2_lite", "factor", "plain"}) {
+    CAPTURE(name);
+    const Matrix released = cos_and_sin(name, AngleDialect::released, positions);
+    const Matrix exact = cos_and_sin(name, AngleDialect::exact, positions);
+    const Matrix cos = to_matrix(file.contents.tensors.at(name + ".cos_transformers"));
+    const Matrix sin = to_matrix(file.contents.tensors.at(name + ".sin_transformers"));
+    double worst = 0, worst_exact = 0;
+    for (Index i = 0; i < 32; ++i) {
+      worst =
+          std::max({worst, max_abs(released.col(2 * i) - cos.col(i)), max_abs(released.col(2 * i + 1) - sin.col(i))});
+      worst_exact = std::max(worst_exact, max_abs(exact.col(2 * i) - cos.col(i)));
+    }
+    CHECK(worst <= 2 * 0x1p-23);  // PyTorch's sine or cosine, then its factor, are a last bit off, at sizes up to 1.1
+    CHECK(worst_exact > 1e-3);    // the choice matters
   }
 }
