@@ -62,7 +62,8 @@ Matrix absorbed_attention(const Mla& mla, const Mla::Params& p, const Matrix& h,
     const Matrix W_UK = p.W_UK.middleRows(at.head * c.d_h, c.d_h), W_UV = p.W_UV.middleRows(at.head * c.d_v, c.d_v);
     const Matrix q_tilde = dgrad(W_UK, at.of(q.q_C, c.d_h), context.precision);
     Matrix z(h.rows(), c.d_c), lse(h.rows(), 1);
-    attend(z, lse, join(q_tilde, at.of(q.q_R, c.rope.width)), cache.tokens(), cache.c_KV_hat(c.d_c), mla.scale());
+    attend(z, lse, join(q_tilde, at.of(q.q_R, c.rope.width)), cache.tokens(), cache.c_KV_hat(c.d_c),
+           mla.scale());  // Eq. (10)
     at.of(o, c.d_v) = fprop(W_UV, z, context.precision);
   });
   return project(p, o, context);
@@ -79,7 +80,7 @@ Matrix cached_attention(const Mla& mla, const Mla::Params& p, const Matrix& h, L
   for_each_head(Sequences::uniform(1, h.rows()), c.n_h, [&](const HeadBlock& at) {
     const HeadBlock key{0, cache.length, at.head};
     attend(at.of(o, c.d_v), at.of(lse, 1), join(at.of(q.q_C, c.d_h), at.of(q.q_R, c.rope.width)),
-           join(key.of(k_C, c.d_h), cache.k_R(c.d_c)), key.of(v_C, c.d_v), mla.scale());
+           join(key.of(k_C, c.d_h), cache.k_R(c.d_c)), key.of(v_C, c.d_v), mla.scale());  // Eqs. (4), (9), (10)
   });
   return project(p, o, context);
 }

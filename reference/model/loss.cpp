@@ -24,7 +24,7 @@ double cross_entropy_row(Matrix& logits, Index i, Token target) {
   const double sum = static_cast<double>(row.sum());
   row *= static_cast<real>(1 / sum);
   row(target) -= 1;
-  return std::log(sum) + static_cast<double>(maximum - target_logit);
+  return std::log(sum) + static_cast<double>(maximum - target_logit);  // -log P[target] of Eq. (24)
 }
 
 void require_targets(const Matrix& W, const Matrix& h, std::span<const Token> targets, Index chunk) {

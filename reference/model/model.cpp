@@ -101,7 +101,8 @@ class Pass {
   /// Heads without gradients.
   BatchLoss losses() {
     add_main(head_loss(p_.head, h_final_, targets(0), precision()));
-    for (Index k = 1; k <= model_.config.D; ++k) add_mtp(head_loss(p_.head, mtp_out(k), targets(k), precision()));
+    for (Index k = 1; k <= model_.config.D; ++k)
+      add_mtp(head_loss(p_.head, mtp_out(k), targets(k), precision()));  // Eqs. (23), (24)
     return std::move(loss_);
   }
 
@@ -134,6 +135,7 @@ class Pass {
   /// t_{i+k+1} for the positions i = 1 .. T-k of module k (0: the main model).
   std::vector<Token> targets(Index k) const { return batch_.slice(k + 1, batch_.length - k); }
 
+  /// What Eq. (23) hands to the shared head.
   Matrix mtp_out(Index k) const { return model_.norm.forward(p_.mtp[k - 1].norm_out, h_[k], contexts_[k]).y; }
 
   void note(const Moe::Stored& ffn) {
@@ -154,7 +156,7 @@ class Pass {
   void forward_mtp(Index k, bool keep) {
     const Index T = batch_.length;
     const Matrix& below = k == 1 && model_.config.mtp_reads_normed ? h_final_ : h_[k - 1];
-    const Matrix e = round_to(precision(), embed(p_.embedding, batch_.slice(k, T - k)));  // Emb(t_{i+k})
+    const Matrix e = round_to(precision(), embed(p_.embedding, batch_.slice(k, T - k)));  // Emb(t_{i+k}), Eq. (21)
     Matrix x = beside(leading_rows(below, batch_.count, T - k + 1, T - k), e);
     auto [h, stored] = model_.mtp[k - 1].forward(p_.mtp[k - 1], x, contexts_[k]);
     note(stored.block.ffn);
@@ -169,10 +171,10 @@ class Pass {
     Matrix from_above;  // the gradient module k+1 sends to h^k, at its leading T-k-1 positions
     for (Index k = D; k >= 1; --k) {
       Matrix dh_out;
-      loss_.mtp_sum[k - 1] =
-          head_loss_and_gradients(p_.head, grads.head, mtp_out(k), dh_out, targets(k),
-                                  objective.weight * objective.lambda / static_cast<double>(D), precision())
-              .sum;
+      loss_.mtp_sum[k - 1] = head_loss_and_gradients(p_.head, grads.head, mtp_out(k), dh_out, targets(k),
+                                                     objective.weight * objective.lambda / static_cast<double>(D),
+                                                     precision())  // Eqs. (24), (25)
+                                 .sum;
       auto& g = grads.mtp[k - 1];
       auto [dh, norm_w] =
           model_.norm.backward_input(p_.mtp[k - 1].norm_out, {}, std::move(h_[k]), std::move(dh_out), contexts_[k]);

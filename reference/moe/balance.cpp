@@ -63,8 +63,8 @@ void update_bias(Matrix& b, const std::vector<Index>& load, double gamma) {
   require(b.rows() == 1 && b.cols() == N_r, "update_bias", "b is ", shape_text(b), "; it must be [1, ", N_r, "]");
   const Index total = std::accumulate(load.begin(), load.end(), Index{0});
   for (Index i = 0; i < N_r; ++i) {
-    const Index below = total - load[i] * N_r;  // N_r times (mean - load)
-    if (below != 0) b(0, i) += static_cast<real>(below > 0 ? gamma : -gamma);
+    const Index below = total - load[i] * N_r;                                 // N_r times (mean - load)
+    if (below != 0) b(0, i) += static_cast<real>(below > 0 ? gamma : -gamma);  // b_i of Eq. (16)
   }
 }
 
@@ -83,12 +83,12 @@ Balance balance_loss(const GateConfig& config, const Routing& routing, const Seq
     for (Index t = parts.begin[part]; t < parts.begin[part + 1]; ++t) {
       count(routing, counted, t, best, counts);
       const double sum = sum_of_scores(routing.s, t);
-      for (Index i = 0; i < N_r; ++i) P[i] += double{routing.s(t, i)} / sum;
+      for (Index i = 0; i < N_r; ++i) P[i] += double{routing.s(t, i)} / sum;  // Eqs. (19), (20), T P_i
     }
     for (Index i = 0; i < N_r; ++i) {
-      const double f = static_cast<double>(N_r * counts[i]) / static_cast<double>(config.K_r * T);
+      const double f = static_cast<double>(N_r * counts[i]) / static_cast<double>(config.K_r * T);  // Eq. (18)
       balance.f(part, i) = static_cast<real>(f);
-      loss[part] += f * P[i] / static_cast<double>(T);
+      loss[part] += f * P[i] / static_cast<double>(T);  // Eq. (17)
     }
   });
   for (const double l : loss) balance.loss += terms.weight * terms.alpha * l;
@@ -107,7 +107,8 @@ Matrix balance_backward(const Routing& routing, const Sequences& sequences, cons
       const double sum = sum_of_scores(s, t);
       double mean = 0;  // sum_j f_j s'_j
       for (Index j = 0; j < s.cols(); ++j) mean += double{f(part, j)} * double{s(t, j)} / sum;
-      for (Index i = 0; i < s.cols(); ++i) ds(t, i) = static_cast<real>(scale * (double{f(part, i)} - mean) / sum);
+      for (Index i = 0; i < s.cols(); ++i)
+        ds(t, i) = static_cast<real>(scale * (double{f(part, i)} - mean) / sum);  // Eq. (19)
     }
   });
   return ds;

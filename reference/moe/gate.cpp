@@ -66,11 +66,11 @@ class Choice {
   void choose(const Matrix& b, Index t, Routing& routing) {
     std::copy_n(routing.s.row(t).data(), config_.N_r, biased_.data());
     if (config_.has_bias)
-      for (Index i = 0; i < config_.N_r; ++i) biased_[i] += b(0, i);
+      for (Index i = 0; i < config_.N_r; ++i) biased_[i] += b(0, i);  // Eq. (16)
     const real group_margin = keep_groups(routing.groups.row(t).data());
     experts_.clear();
     for (Index k = 0; k < config_.kept_groups; ++k) offer_group(routing.groups(t, k));
-    for (Index k = 0; k < config_.K_r; ++k) routing.experts(t, k) = experts_[k];
+    for (Index k = 0; k < config_.K_r; ++k) routing.experts(t, k) = experts_[k];  // Eqs. (14), (16)
     routing.margin(t, 0) = std::min(group_margin, experts_.margin());
   }
 
@@ -163,7 +163,7 @@ Routing route_logits(const GateConfig& config, const Matrix& logits, const Matri
 }
 
 Routing route(const GateConfig& config, const Matrix& e, const Matrix& b, const Matrix& u) {
-  return route_logits(config, fprop(e, u), b);
+  return route_logits(config, fprop(e, u), b);  // u_t . e_i of Eq. (15)
 }
 
 Matrix gate_backward(const GateConfig& config, const Routing& routing, const Matrix& dg, Matrix ds) {

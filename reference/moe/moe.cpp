@@ -11,7 +11,7 @@ constexpr SwigluFfn ffn;
 
 /// The gate, with what it decided shown.
 Routing route_tokens(const GateConfig& config, const MoeWeights<Matrix>& p, const Matrix& u, const Context& context) {
-  const Matrix logits = fprop(p.e, u);
+  const Matrix logits = fprop(p.e, u);  // u_t . e_i of Eq. (15)
   context.show("router_logits", logits);
   Routing routing = route_logits(config, logits, p.b);
   if (context.tap) {
@@ -103,7 +103,7 @@ Forward<Moe::Stored> Moe::forward(const Params& p, const Matrix& u, const Contex
     rows_of(y, stored.dispatch, i) = y_i;
     stored.experts[i] = std::move(ab);
   });
-  add_combined(h_prime, stored.dispatch, stored.routing.g, y);  // h' += sum_i g_i y_i
+  add_combined(h_prime, stored.dispatch, stored.routing.g, y);  // Eq. (12): h' += sum_i g_i y_i
 
   if (context.balance.alpha != 0) {
     Balance balance = balance_loss(config.gate, stored.routing, context.sequences, context.balance);

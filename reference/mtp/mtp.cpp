@@ -33,7 +33,7 @@ Backward<Mtp::Deferred> Mtp::backward_input(const Params& p, Stored&& s, Matrix&
   auto [normed] = recompute(p, s, x, context);
   auto [d_h_prime, block_w] =
       block.backward_input(p.block, std::move(s.block), std::move(s.h_prime), std::move(dy), context);
-  const Matrix d_normed = dgrad(p.M, d_h_prime, context.precision);
+  const Matrix d_normed = dgrad(p.M, d_h_prime, context.precision);  // Eq. (21)
   const Index d = p.M.rows();
   auto [dh, norm_hidden_w] =
       norm.backward_input(p.norm_hidden, {}, x.leftCols(d), d_normed.middleCols(hidden_column(d), d), context);
@@ -49,7 +49,7 @@ Backward<Mtp::Deferred> Mtp::backward_input(const Params& p, Stored&& s, Matrix&
 void Mtp::backward_weight(Deferred&& w, Params& grads, const Context& context) const {
   norm.backward_weight(std::move(w.norm_hidden), grads.norm_hidden, context);
   norm.backward_weight(std::move(w.norm_embedding), grads.norm_embedding, context);
-  wgrad(grads.M, w.d_h_prime, w.normed, context.precision);
+  wgrad(grads.M, w.d_h_prime, w.normed, context.precision);  // Eq. (21)
   block.backward_weight(std::move(w.block), grads.block, context);
 }
 

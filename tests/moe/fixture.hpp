@@ -15,6 +15,13 @@ inline GateConfig v3_gate() {
   return c;
 }
 
+/// 8 experts in 4 groups, 2 groups kept, 2 experts chosen.
+inline GateConfig golden_gate() {
+  GateConfig c;
+  c.N_r = 8, c.K_r = 2, c.num_groups = 4, c.kept_groups = 2, c.routed_scaling_factor = 2.5;
+  return c;
+}
+
 inline GateConfig v2_gate() {
   GateConfig c = v3_gate();
   c.scoring = Scoring::softmax, c.group_score = GroupScore::maximum;
@@ -49,6 +56,23 @@ inline Matrix tokens_with_margin(const MoeConfig& config, const MoeWeights<Matri
     if (margin(t, 0) > enough && plain_margin(t, 0) > enough) u.row(kept++) = drawn.row(t);
   REQUIRE(kept == T);
   return u;
+}
+
+/// F, B and W of one call.
+struct Pass {
+  Matrix h, du;
+  double balance_loss;
+  MoeWeights<Matrix> grads;
+};
+
+inline Pass run(const Moe& moe, const MoeWeights<Matrix>& w, const Matrix& u, const Matrix& dh,
+                const Context& context) {
+  auto [h, stored] = moe.forward(w, u, context);
+  Pass pass{h, {}, stored.balance_loss, zeros(moe_shapes(moe.config))};
+  auto [du, deferred] = moe.backward_input(w, std::move(stored), Matrix(u), Matrix(dh), context);
+  moe.backward_weight(std::move(deferred), pass.grads, context);
+  pass.du = du;
+  return pass;
 }
 
 }  // namespace dsv3::test

@@ -4,7 +4,6 @@
 #include <omp.h>
 
 #include <cmath>
-#include <map>
 #include <numeric>
 
 #include "reference/linear/linear.hpp"
@@ -71,27 +70,6 @@ Matrix slow_moe(const GateConfig& c, const MoeWeights<Matrix>& w, const Matrix& 
     for (Index j = 0; j < u.cols(); ++j) h(t, j) = static_cast<real>(row[j]);
   }
   return h;
-}
-
-struct Pass {
-  Matrix h, du;
-  double balance_loss;
-  MoeWeights<Matrix> grads;
-};
-
-Pass run(const Moe& moe, const MoeWeights<Matrix>& w, const Matrix& u, const Matrix& dh, const Context& context) {
-  auto [h, stored] = moe.forward(w, u, context);
-  Pass pass{h, {}, stored.balance_loss, zeros(moe_shapes(moe.config))};
-  auto [du, deferred] = moe.backward_input(w, std::move(stored), Matrix(u), Matrix(dh), context);
-  moe.backward_weight(std::move(deferred), pass.grads, context);
-  pass.du = du;
-  return pass;
-}
-
-GateConfig published_gate(Index N_r, Index K_r) {
-  GateConfig c;
-  c.N_r = N_r, c.K_r = K_r, c.num_groups = 8, c.kept_groups = 4;
-  return c;
 }
 
 }  // namespace
@@ -218,24 +196,6 @@ TEST_CASE("moe: the same bits for 1, 2 and 5 threads, forward, gradients and los
   }
 }
 
-TEST_CASE("moe: the gate runs in real at bf16: same logits and experts, another h'") {
-  const Moe moe(small_moe(v3_gate()));
-  const auto w = random_weights(moe.config, 1);
-  const Matrix u = tokens_with_margin(moe.config, w, 100, 2);
-  Context bf16, fp32;
-  bf16.precision = Precision::bf16;
-  std::map<std::string, Matrix> shown, shown_bf16;
-  fp32.tap_prefix = bf16.tap_prefix = "layers.3.";
-  fp32.tap = [&](const std::string& name, const Matrix& value) { shown[name] = value; };
-  bf16.tap = [&](const std::string& name, const Matrix& value) { shown_bf16[name] = value; };
-  const Matrix h = moe.forward(w, u, fp32).y, h_bf16 = moe.forward(w, u, bf16).y;
-  for (const char* name : {"router_logits", "topk_experts", "topk_weights", "selection_margin"})
-    CHECK(different(shown.at(concat("layers.3.", name)), shown_bf16.at(concat("layers.3.", name))) == "");
-  CHECK(different(shown.at("layers.3.router_logits"), fprop(w.e, u)) == "");
-  CHECK(outside(h, h_bf16, 1e-4) != "");
-  CHECK(outside(h, h_bf16, 0.03 * max_abs(h)) == "");  // about four roundings of 2^-9 and their sums
-}
-
 TEST_CASE("moe: the balance loss of the context is stored, and absent without alpha") {
   const Moe moe(small_moe(v3_gate()));
   const auto w = random_weights(moe.config, 1);
@@ -249,76 +209,4 @@ TEST_CASE("moe: the balance loss of the context is stored, and absent without al
   CHECK(stored.balance_loss == balance_loss(moe.config.gate, stored.routing, context.sequences, context.balance).loss);
   context.sequences = Sequences::uniform(2, 9);
   CHECK_THROWS_AS(moe.forward(w, u, context), std::invalid_argument);
-}
-
-TEST_CASE("moe: parameters per layer of V3, V2 and V2-Lite, to the unit") {
-  struct Published {
-    MoeConfig config;
-    Index d_dense, gate, expert, shared, dense;
-  };
-  GateConfig v3 = published_gate(256, 8), v2 = published_gate(160, 6), lite = published_gate(64, 6);
-  v2.has_bias = lite.has_bias = false;
-  const Published all[] = {
-      {{7168, 2048, 2048, v3}, 18432, 1'835'008, 44'040'192, 44'040'192, 396'361'728},
-      {{5120, 2 * 1536, 1536, v2}, 12288, 819'200, 23'592'960, 47'185'920, 188'743'680},
-      {{2048, 2 * 1408, 1408, lite}, 10944, 131'072, 8'650'752, 17'301'504, 67'239'936},
-  };
-  for (const Published& p : all) {
-    const MoeWeights<Shape> shapes = moe_shapes(p.config);
-    CHECK(size(shapes.e) == p.gate);
-    CHECK(size(shapes.b) == (p.config.gate.has_bias ? p.config.gate.N_r : 0));
-    CHECK(count(shapes.shared) == p.shared);
-    CHECK(count(shapes.experts[0]) == p.expert);
-    CHECK(count(shapes) == p.gate + size(shapes.b) + p.shared + p.config.gate.N_r * p.expert);
-    CHECK(count(moe_shapes({p.config.d, p.d_dense, 0, {}})) == p.dense);
-  }
-}
-
-TEST_CASE("moe: tensors have names and roles; weights of another number of experts are refused") {
-  MoeConfig config = small_moe(v3_gate());
-  auto w = random_weights(config, 1);
-  const auto tensors = tensors_of(w, "layers.0.");
-  CHECK(tensors[0].name == "layers.0.e");
-  CHECK(tensors[1].name == "layers.0.b");
-  CHECK(tensors[1].role == Role::bias);
-  CHECK(tensors[2].name == "layers.0.shared.W_gate");
-  CHECK(tensors.back().name == "layers.0.experts.15.W_down");
-  w.experts.pop_back();
-  CHECK_THROWS_WITH(Moe(config).forward(w, probe(2, 12, 1), {}),
-                    "Moe: the weights have 15 experts; the configuration has 16");
-  w = random_weights(config, 1);
-  const auto source = [&](Index i) -> const SwigluWeights<Matrix>& { return w.experts[i]; };
-  for (Matrix* m : {&w.shared.W_down, &w.experts[3].W_down}) {
-    const Matrix kept = *m;
-    m->conservativeResize(11, Eigen::NoChange);
-    CHECK_THROWS_WITH(Moe(config).forward(w, probe(50, 12, 1), {}), doctest::Contains("W_down [11, "));
-    CHECK_THROWS_WITH(Moe(config).infer(w, probe(50, 12, 1), source, {}), doctest::Contains("W_down [11, "));
-    *m = kept;
-  }
-  CHECK_THROWS_AS(Moe(config).forward(w, probe(2, 11, 1), {}), std::invalid_argument);
-  auto stored = Moe(config).forward(w, probe(2, 12, 1), {}).stored;
-  CHECK_THROWS_WITH(Moe(config).backward_input(w, std::move(stored), probe(2, 12, 1), probe(3, 12, 1), {}),
-                    "Moe: dh is [3, 12] but u is [2, 12]; they need the same shape");
-  stored = Moe(config).forward(w, probe(2, 12, 1), {}).stored;
-  CHECK_THROWS_WITH(Moe(config).backward_input(w, std::move(stored), probe(1, 12, 1), probe(1, 12, 1), {}),
-                    "Moe: u is [1, 12] but the forward pass had 2 tokens");
-  auto other = zeros(moe_shapes(config));
-  w.experts.pop_back();
-  CHECK_THROWS_AS(MoeWeights<Matrix>::visit(
-                      "", [](Role, const std::string&, const Matrix&, const Matrix&) {}, other, w),
-                  std::invalid_argument);
-}
-
-TEST_CASE("moe: impossible sizes are refused by name") {
-  const auto refused = [](auto change, const char* message) {
-    MoeConfig bad = small_moe(v3_gate());
-    change(bad);
-    CHECK_THROWS_WITH(Moe{bad}, message);
-  };
-  refused([](MoeConfig& c) { c.d = 0; }, "MoeConfig: d is 0; it must be at least 1");
-  refused([](MoeConfig& c) { c.d_expert = 0; }, "MoeConfig: d_expert is 0; it must be at least 1");
-  refused([](MoeConfig& c) { c.d_shared = -1; }, "MoeConfig: d_shared is -1; it must be at least 0");
-  refused([](MoeConfig& c) { c.gate.N_r = 0, c.d_shared = 0; }, "MoeConfig: d_shared is 0; it must be at least 1");
-  refused([](MoeConfig& c) { c.gate.N_r = -1; }, "MoeConfig: N_r is -1; it must be 0 (dense) or more");
-  refused([](MoeConfig& c) { c.gate.num_groups = 5; }, "GateConfig: num_groups is 5; it must divide N_r 16");
 }

@@ -5,73 +5,15 @@
 #include <map>
 
 #include "reference/serving/inference.hpp"
+#include "tests/mtp/transparent.hpp"
 #include "tests/support/compare.hpp"
-#include "tests/support/models.hpp"
 
 using namespace dsv3;
 using namespace dsv3::test;
 
 namespace {
 
-constexpr Index V = 12;
-constexpr double kappa = 4;  // of the head's rows
-
-/// A model whose blocks add nothing to the residual stream: h^k = M_k [..] as Eq. (21) prints it. Token t's embedding
-/// is the unit vector of channel t.
-struct Transparent {
-  ModelConfig config = micro_config();
-  ModelWeights<Matrix> p;
-
-  explicit Transparent(Index D) {
-    config.V = V;
-    config.D = D;
-    p = random_weights(config, 3);
-    const auto silence = [](BlockWeights<Matrix>& block) {
-      block.mla.W_O.setZero();
-      block.ffn.shared.W_down.setZero();
-      for (auto& expert : block.ffn.experts) expert.W_down.setZero();
-    };
-    for (auto& block : p.blocks) silence(block);
-    for (auto& module : p.mtp) {
-      silence(module.block);
-      for (RmsNormWeights<Matrix>* norm : {&module.norm_hidden, &module.norm_embedding, &module.norm_out})
-        norm->g.setOnes();
-    }
-    p.norm_final.g.setOnes();
-    p.embedding = Matrix::Identity(V, V);
-  }
-
-  /// M_k = [I 0] (the hidden state is handed on) or [0 I] (the embedding is).
-  void module_hands_on(Index k, const char* half) {
-    Matrix& M = p.mtp[k - 1].M;
-    M.setZero();
-    const bool hidden = std::string(half) == "hidden",
-               first = hidden == (config.mtp_order == MtpOrder::hidden_embedding);
-    M.middleCols(first ? 0 : V, V).setIdentity();
-  }
-
-  /// The head names the token that comes `distance` after the one it sees: its row of token v is the unit vector of
-  /// v - distance.
-  void head_adds(Index distance) {
-    p.head.setZero();
-    for (Index v = distance; v < V; ++v) p.head(v, v - distance) = kappa;
-  }
-
-  /// Of the sequence 1, 2, ..., T+1.
-  Batch batch(Index T) const {
-    Batch b{.count = 1, .length = T, .tokens = {}};
-    for (Index t = 1; t <= T + 1; ++t) b.tokens.push_back(static_cast<Token>(t));
-    return b;
-  }
-  BatchLoss loss(Index T) const { return Model(config).loss(p, batch(T)); }
-};
-
-/// -log softmax of a logit that is kappa sqrt(V) where all others are 0: RMSNorm makes sqrt(V) of a unit vector.
-double right() { return std::log1p((V - 1) * std::exp(-kappa * std::sqrt(double{V}))); }
-/// The same where another logit is the large one.
-double wrong() { return right() + kappa * std::sqrt(double{V}); }
-
-constexpr double epsilon_effect = 1e-4;  // of RMSNorm's 1e-6 beside a mean square of 1, or of 1/V, on logits of 14
+constexpr Index V = Transparent::V;
 
 ModelWeights<Matrix> gradients(const ModelConfig& config, const ModelWeights<Matrix>& p, const Batch& batch,
                                double lambda) {
@@ -90,59 +32,6 @@ std::map<std::string, double> from_mtp(const ModelConfig& config, const ModelWei
 }
 
 }  // namespace
-
-TEST_CASE("MTP index walk, T = 4, D = 1: positions 1, 2, 3 read h_i and Emb(t_{i+1}) and predict t_3, t_4, t_5") {
-  for (const MtpOrder order : {MtpOrder::hidden_embedding, MtpOrder::embedding_hidden}) {
-    Transparent m(1);
-    m.config.mtp_order = order;
-    m.module_hands_on(1, "embedding");
-    m.head_adds(1);  // t_{i+1} is followed by t_{i+2}
-    CHECK(std::abs(m.loss(4).mtp_sum.at(0) - 3 * right()) < epsilon_effect);
-    CHECK(std::abs(m.loss(4).main_sum - 4 * right()) < epsilon_effect);  // h_i is t_i, followed by t_{i+1}
-    m.head_adds(2);
-    CHECK(std::abs(m.loss(4).mtp_sum.at(0) - 3 * wrong()) < epsilon_effect);
-    m.module_hands_on(1, "hidden");  // t_i is two before t_{i+2}
-    CHECK(std::abs(m.loss(4).mtp_sum.at(0) - 3 * right()) < epsilon_effect);
-    m.head_adds(1);
-    CHECK(std::abs(m.loss(4).mtp_sum.at(0) - 3 * wrong()) < epsilon_effect);
-  }
-}
-
-TEST_CASE("MTP index walk, D = 2: module 2 reads h^1_i and Emb(t_{i+2}) and predicts t_4, t_5") {
-  Transparent m(2);
-  m.module_hands_on(1, "hidden");
-  m.module_hands_on(2, "embedding");
-  m.head_adds(1);  // t_{i+2} is followed by t_{i+3}
-  CHECK(std::abs(m.loss(4).mtp_sum.at(1) - 2 * right()) < epsilon_effect);
-  m.module_hands_on(2, "hidden");
-  m.head_adds(3);  // h^1_i is t_i
-  CHECK(std::abs(m.loss(4).mtp_sum.at(1) - 2 * right()) < epsilon_effect);
-  m.module_hands_on(1, "embedding");
-  m.head_adds(2);  // h^1_i is t_{i+1}: module 2 reads module 1, not the main model
-  CHECK(std::abs(m.loss(4).mtp_sum.at(1) - 2 * right()) < epsilon_effect);
-  m.head_adds(3);
-  CHECK(std::abs(m.loss(4).mtp_sum.at(1) - 2 * wrong()) < epsilon_effect);
-}
-
-TEST_CASE("MTP index walk in decoding: row i of the logits names token i+k+1") {
-  Transparent m(2);
-  m.module_hands_on(1, "embedding");
-  m.module_hands_on(2, "embedding");
-  m.head_adds(1);
-  const Inference inference(m.config, source_of(m.p));
-  const std::vector<Token> tokens = {1, 2, 3, 4};
-  SequenceState state = inference.start();
-  const std::vector<Matrix> logits =
-      inference.mtp_logits(inference.extend(state, tokens, AttentionForm::naive), tokens);
-  for (const Index k : {1, 2}) {
-    REQUIRE(logits[k - 1].rows() == 4 - k);
-    for (Index i = 0; i < 4 - k; ++i) {
-      Index best = 0;
-      logits[k - 1].row(i).maxCoeff(&best);
-      CHECK(best == tokens[i] + k + 1);
-    }
-  }
-}
 
 TEST_CASE("MTP: sequences of a batch do not mix: its losses are the sum of theirs") {
   const ModelConfig config = [] {
@@ -186,17 +75,6 @@ TEST_CASE("MTP: [hidden; embedding] and [embedding; hidden] are one model under 
     CAPTURE(x[i].name);
     CHECK(outside(*x[i].value, *y[i].value, 1e-12) == "");  // sums of a few hundred terms of size 1
   }
-}
-
-TEST_CASE("MTP loss: T-k targets a sequence, divided by T, Eq. (24)") {
-  Transparent m(2);
-  m.p.head.setZero();  // every token costs ln V
-  const BatchLoss loss = m.loss(4);
-  CHECK(loss.mtp_sum.at(0) == doctest::Approx(3 * std::log(V)).epsilon(1e-13));
-  CHECK(loss.mtp_sum.at(1) == doctest::Approx(2 * std::log(V)).epsilon(1e-13));
-  CHECK(loss.main_loss() == doctest::Approx(std::log(V)).epsilon(1e-13));
-  CHECK(loss.mtp_loss(0) == doctest::Approx(3.0 / 4 * std::log(V)).epsilon(1e-13));
-  CHECK(loss.mtp_loss(1) == doctest::Approx(2.0 / 4 * std::log(V)).epsilon(1e-13));
 }
 
 TEST_CASE("MTP loss: its gradient weighs lambda / D times what the main model's does") {
