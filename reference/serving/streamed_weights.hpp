@@ -19,8 +19,9 @@ struct StreamedModel {
 /// is read. At any time the source holds one layer without its routed experts, one expert, and a piece of the head:
 /// tensors are mapped, so a checkpoint may be larger than memory. MTP modules of which no tensor is there are left out,
 /// for the caller to report: transformers saves models so.
-/// Throws std::runtime_error listing everything that does not fit (checkpoint_problems), or naming what a piece holds
-/// that is no weight (values that are not finite, scales that do not fit) when that piece is read.
+/// Throws std::runtime_error: naming the field where config.json counts other layers or experts than the checkpoint
+/// (require_same_counts); listing everything that does not fit (checkpoint_problems); and, when a piece is read, naming
+/// what it holds that is no weight (values that are not finite, scales that do not fit).
 StreamedModel open_streamed(const std::filesystem::path& folder);
 
 }  // namespace dsv3
