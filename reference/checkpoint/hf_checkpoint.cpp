@@ -129,10 +129,10 @@ void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, cons
 }
 
 void write_model(const std::filesystem::path& folder, const ModelConfig& config, const HfTensors<const Matrix>& tensors,
-                 Dtype stored) {
+                 Dtype stored, const TextEnds& ends) {
   std::vector<TensorToWrite> all;
   for (const auto& t : tensors) all.push_back(tensor_to_write(t, stored));
-  write_file(folder / "config.json", hf_config_text(config, stored));
+  write_file(folder / "config.json", hf_config_text(config, stored, ends));
   write_safetensors(folder / "model.safetensors", all, {{"format", "pt"}});
 }
 

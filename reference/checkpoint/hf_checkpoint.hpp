@@ -31,7 +31,7 @@ void load_weights(const Checkpoint& checkpoint, const LoadOptions& options, cons
 /// `stored` is BF16, F32 or F64; b_i is stored in F32 at least, since its updates of 0.001 vanish in BF16.
 /// The copies beside the MTP modules are written too, as in the released weights.
 void write_model(const std::filesystem::path& folder, const ModelConfig& config, const HfTensors<const Matrix>& tensors,
-                 Dtype stored);
+                 Dtype stored, const TextEnds& ends = {});
 
 /// The same to a new folder (or in place of an old one), complete or not at all.
 void save_checkpoint(const std::filesystem::path& folder, const ModelConfig& config,

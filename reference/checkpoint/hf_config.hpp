@@ -40,6 +40,7 @@
 #include <string_view>
 
 #include "reference/checkpoint/fp8_weights.hpp"
+#include "reference/data/token.hpp"
 #include "reference/model/config.hpp"
 
 namespace dsv3 {
@@ -63,9 +64,14 @@ HfConfig parse_hf_config(std::string_view text, const std::string& where);
 /// config.json of a checkpoint folder.
 HfConfig read_hf_config(const std::filesystem::path& folder);
 
+/// Tokens that begin and end a text, where the tokenizer has them.
+struct TextEnds {
+  std::optional<Token> begin, end;
+};
+
 /// A config.json that transformers loads as DeepseekV3Config (or DeepseekV2Config) and parse_hf_config as `model`
 /// again. `stored` is the weights' type ("torch_dtype"). Throws std::invalid_argument for what neither type can
 /// express.
-std::string hf_config_text(const ModelConfig& model, Dtype stored);
+std::string hf_config_text(const ModelConfig& model, Dtype stored, const TextEnds& ends = {});
 
 }  // namespace dsv3

@@ -112,7 +112,7 @@ const char* torch_name(Dtype stored) {
 }
 }  // namespace
 
-std::string hf_config_text(const ModelConfig& m, Dtype stored) {
+std::string hf_config_text(const ModelConfig& m, Dtype stored, const TextEnds& ends) {
   require_expressible(m);
   const bool is_v3 = is_v3_gate(m.moe.gate);
   ordered_json j;
@@ -130,8 +130,8 @@ std::string hf_config_text(const ModelConfig& m, Dtype stored) {
   j["attention_bias"] = false;
   j["attention_dropout"] = 0.0;
   j["tie_word_embeddings"] = false;
-  j["bos_token_id"] = nullptr;
-  j["eos_token_id"] = nullptr;
+  j["bos_token_id"] = ends.begin ? ordered_json(*ends.begin) : ordered_json();
+  j["eos_token_id"] = ends.end ? ordered_json(*ends.end) : ordered_json();
   write_attention(j, m.mla);
   write_rope(j, m.mla.rope);
   write_moe(j, m.moe, is_v3);

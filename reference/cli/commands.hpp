@@ -4,6 +4,7 @@
 /// failed), and throws for wrong use, which main() turns into 2.
 #pragma once
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@ namespace dsv3::cli {
 struct TrainArguments {
   RunSettings settings;
   std::string out;
-  bool resume = false;  ///< settings then come from the run's folder
-  bool json = false;    ///< the log's lines on stdout instead of a progress bar
+  bool resume = false;          ///< settings then come from the run's folder ...
+  std::set<std::string> given;  ///< ... and those of these options ("--steps") must be the same
+  Index threads = 0;            ///< 0: as many as OpenMP takes
+  bool json = false;            ///< the log's lines on stdout instead of a progress bar
 };
 int train(const TrainArguments& arguments);
 
@@ -24,6 +27,7 @@ struct TourArguments {
   std::string out;
   Index steps = 0;  ///< 0: as many as take about three minutes on two cores
   std::uint64_t seed = 1;
+  Index threads = 0;
 };
 int tour(const TourArguments& arguments);
 

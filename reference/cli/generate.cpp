@@ -28,6 +28,22 @@ Inference open_model(const std::filesystem::path& folder, ModelWeights<Matrix>& 
   return Inference(config, source_of(weights));
 }
 
+/// How many of the wanted tokens the model has positions for after the prompt.
+Index tokens_to_write(const Inference& model, Index prompt, Index wanted) {
+  const Index longest = model.config().mla.rope.max_length;
+  require(prompt <= longest, "generate", "the prompt has ", prompt, " tokens; it must be at most the ", longest,
+          " positions of the model");
+  return std::min(wanted, longest - prompt);
+}
+
+/// Why fewer tokens than wanted were written, on stderr.
+void tell_end(const Inference& model, Index written, Index allowed, Index wanted) {
+  if (written < allowed) fmt::print(stderr, "the model ended the text after {} tokens\n", written);
+  else if (written < wanted)
+    fmt::print(stderr, "the context of {} tokens is full after {} new ones\n", model.config().mla.rope.max_length,
+               written);
+}
+
 }  // namespace
 
 int generate(const GenerateArguments& a) {
@@ -39,6 +55,7 @@ int generate(const GenerateArguments& a) {
                 tokenizer.vocab_size(), " tokens, its model a vocabulary of ", model.config().V);
   const std::vector<Token> prompt = tokenizer.encode(a.prompt);
   require(!prompt.empty(), "generate", "the prompt is empty; it needs at least one character");
+  const Index max_new = tokens_to_write(model, std::ssize(prompt), a.max_new);
   bool begun = false;
   const auto begin = [&] {
     if (!a.json && !std::exchange(begun, true)) fmt::print("{}", a.prompt);
@@ -51,7 +68,7 @@ int generate(const GenerateArguments& a) {
   };
   const Token end = tokenizer.find_added(end_token).value_or(no_end);
   const std::vector<Token> written =
-      generate(model, prompt, a.max_new, end,
+      generate(model, prompt, max_new, end,
                {.temperature = a.temperature, .seed = a.seed, .num_tokens = tokenizer.vocab_size()}, emit);
   begin();
   if (a.json)
@@ -59,6 +76,8 @@ int generate(const GenerateArguments& a) {
                            {{"prompt_tokens", prompt}, {"tokens", written}, {"text", tokenizer.decode(written)}})
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   else fmt::print("\n");
+  std::fflush(stdout);
+  tell_end(model, std::ssize(written), max_new, a.max_new);
   return 0;
 }
 

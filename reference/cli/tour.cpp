@@ -6,7 +6,9 @@
 
 #include "reference/checkpoint/atomic_file.hpp"
 #include "reference/cli/commands.hpp"
+#include "reference/cli/program.hpp"
 #include "reference/cli/progress.hpp"
+#include "reference/cli/tour_folder.hpp"
 #include "reference/core/require.hpp"
 #include "reference/data/bigram.hpp"
 #include "reference/serving/generate.hpp"
@@ -19,21 +21,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* tour_mark = "without_bias";  // the second run's folder, which only a tour has
-constexpr Index default_steps = 1000;              // about three minutes on two cores, with the rest
-constexpr Index comparison_share = 8;              // the run without bias update takes an eighth of the steps
+constexpr Index default_steps = 1000;  // about three minutes on two cores, with the rest
+constexpr Index comparison_share = 8;  // the run without bias update takes an eighth of the steps
 
-/// Runs and shows a bar; remembers MaxVio of every step.
-RunResult watched_run(const RunSettings& settings, const fs::path& out, const char* what,
+/// Runs and shows a bar; remembers MaxVio of every step. Ends early, saved, on Ctrl-C.
+RunResult watched_run(const RunSettings& settings, const RunLock& lock, const char* what,
                       std::vector<double>& max_vio) {
   Progress progress(what, settings.steps);
   RunEvents events;
+  events.stop = Interrupt::asked;
   events.step = [&](const StepReport& r, const StepExtras& extras) {
     max_vio.push_back(mean_max_vio(r.loss.load));
     progress.show(r.step, fmt::format("loss {:.3f}  MaxVio {:.2f}  {:.0f} tok/s", r.loss.main_loss(), max_vio.back(),
                                       static_cast<double>(r.loss.tokens) / extras.seconds));
   };
-  return start_run(settings, out, events);
+  return start_run(settings, lock, events);
 }
 
 double mean(const std::vector<double>& v, std::size_t begin, std::size_t end) {
@@ -107,19 +109,15 @@ class Table {
     row(what, report, here + (holds ? "  [ok]" : "  [FAILED]"));
     failed_ += !holds;
   }
+  void check_if(bool checked, const std::string& what, const std::string& report, const std::string& here, bool holds) {
+    if (checked) check(what, report, here, holds);
+    else row(what, report, here);
+  }
   int failed() const { return failed_; }
 
  private:
   int failed_ = 0;
 };
-
-/// Deletes what a tour wrote; refuses a folder that holds anything else.
-void remove_old_tour(const fs::path& out) {
-  if (!fs::exists(out)) return;
-  require_world(fs::is_directory(out) && (fs::is_empty(out) || fs::exists(out / tour_mark)), out.string(),
-                "is there and is not the folder of a tour; give --out another one");
-  fs::remove_all(out);
-}
 
 /// Same weights, read back from the newest checkpoint.
 bool checkpoint_is_exact(const RunResult& run, const fs::path& out) {
@@ -134,12 +132,12 @@ bool checkpoint_is_exact(const RunResult& run, const fs::path& out) {
 /// OUT/tour.svg: the loss, and the load of the experts with and without the bias update over the same first steps.
 void draw(const RunResult& run, const fs::path& out) {
   const std::vector<LogEntry> log = read_log((out / "log.jsonl").string());
-  const std::vector<LogEntry> without = read_log((out / "without_bias" / "log.jsonl").string());
+  const std::vector<LogEntry> without = read_log((out / comparison_folder / "log.jsonl").string());
   const std::vector<LogEntry> beginning(log.begin(), log.begin() + std::ssize(without));
   write_file(out / "tour.svg",
              plot::svg({loss_chart(log), load_map(beginning, run.config.D, "Expert load with the bias update"),
-                        load_map(without, run.config.D, "and without")},
-                       320, 280));
+                        load_map(without, run.config.D, "Expert load without it")},
+                       370, 290));
 }
 
 std::string sample_text(const Inference& model, const RunResult& run, const std::string& prompt, std::uint64_t seed) {
@@ -163,28 +161,44 @@ void print_sizes(Table& table, const RunResult& run) {
             fmt::format("{} bytes", cache_bytes_per_token(run.config)));
 }
 
-}  // namespace
+/// What the words and numbers of the table mean.
+void print_meanings(const Batch& held_out, Index first_step, Index last_step) {
+  fmt::print(
+      "\n  loss       mean of -ln P(next token), in nats, over {} held-out sequences; perplexity is e to that power\n"
+      "  MaxVio     load of the busiest expert over the mean load, minus 1 (0: all experts are equally busy);\n"
+      "             mean over the MoE layers and over steps {} to {} of both runs\n"
+      "  MTP draft  how often MTP module 1, asked for the token after the next, names the one that the main model\n"
+      "             itself finds most probable there (greedy), on held-out text\n",
+      held_out.count, first_step, last_step);
+}
 
-int tour(const TourArguments& a) {
-  require(!a.data.empty(), "tour", "--data is missing; it needs a text file or a folder of them");
-  require(a.steps == 0 || a.steps >= 2 * comparison_share, "tour", "--steps is ", a.steps,
-          "; it must be 0 (the default) or at least ", 2 * comparison_share);
-  const fs::path out = a.out.empty() ? "runs/tour" : a.out;
-  hold_out(load_documents(a.data));  // text that cannot be used is reported before an old tour is given up
-  remove_old_tour(out);
-  RunSettings settings{
-      .config = "tour", .data = a.data, .steps = a.steps > 0 ? a.steps : default_steps, .seed = a.seed};
-  settings.save_every = 0;
+void check_memory(Table& table, const MemoryReport& memory) {
+  if (memory.measured == 0) return;  // the system does not say
+  const double measured = static_cast<double>(memory.measured), predicted = static_cast<double>(memory.predicted());
+  table.check("peak memory of a step", "",
+              fmt::format("{:.1f} MB, predicted {:.1f} MB", measured / 1e6, predicted / 1e6),
+              std::abs(measured - predicted) < 0.15 * measured);
+}
 
-  fmt::print("1. A DeepSeek-V3 in miniature learns to read {}: {} steps\n\n", a.data, settings.steps);
-  std::fflush(stdout);
-  std::vector<double> max_vio, max_vio_without;
-  const RunResult run = watched_run(settings, out, "training", max_vio);
-  RunSettings without = settings;
-  without.steps = std::max<Index>(1, settings.steps / comparison_share);
-  without.bias_speed = 0;
-  watched_run(without, out / "without_bias", "the same without bias update", max_vio_without);
+/// What is kept of a tour that was interrupted.
+int stopped(const fs::path& out, Index step, Index steps) {
+  if (step == 0) fmt::print(stderr, "stopped before the first step; a new tour begins again\n");
+  else if (step < steps)
+    fmt::print(stderr,
+               "stopped and saved after step {0} of {1}; go on without the tour's table: {2} train --resume --out {3}; "
+               "a new tour begins again\n",
+               step, steps, program_name(), out.string());
+  else
+    fmt::print(stderr,
+               "stopped; the trained model is kept: {0} generate --model {1} --prompt 'In the beginning'; a new tour "
+               "begins again\n",
+               program_name(), out.string());
+  return Interrupt::status;
+}
 
+/// The table of what the report says and what was measured here. Returns how many checks failed.
+int compare(const RunResult& run, const RunSettings& settings, const fs::path& out, const std::vector<double>& max_vio,
+            const std::vector<double>& max_vio_without) {
   const double bigram_loss = bigram_loss_of(run);
   const Inference model(run.config, source_of(run.state.weights));
   const std::size_t last = max_vio_without.size(), first = last - last / 2;
@@ -197,12 +211,12 @@ int tour(const TourArguments& a) {
   table.check("loss on held-out text", "",
               fmt::format("{:.3f} -> {:.3f} nats per token", run.loss_before, run.loss_after),
               run.loss_after < run.loss_before);
-  const std::string perplexities =
-      fmt::format("{:.1f}, bigrams {:.1f}", std::exp(run.loss_after), std::exp(bigram_loss));
-  if (settings.steps < default_steps) table.row("perplexity, bigrams' beside it", "", perplexities);
-  else table.check("perplexity, bigrams' beside it", "", perplexities, run.loss_after < bigram_loss);
-  table.check("MaxVio with, without bias", "balanced without a loss term",
-              fmt::format("{:.2f} and {:.2f}", balanced, unbalanced), balanced < unbalanced);
+  const bool long_enough = settings.steps >= default_steps;  // what a shorter tour shows proves nothing
+  table.check_if(long_enough, "perplexity, bigrams' beside it", "",
+                 fmt::format("{:.1f}, bigrams {:.1f}", std::exp(run.loss_after), std::exp(bigram_loss)),
+                 run.loss_after < bigram_loss);
+  table.check_if(long_enough, "MaxVio with, without bias", "balanced without a loss term",
+                 fmt::format("{:.2f} and {:.2f}", balanced, unbalanced), balanced < unbalanced);
   table.row("MTP draft accepted", "85 to 90% of second tokens",
             fmt::format("{:.0f}% (greedy)", 100 * draft_acceptance(model, run.held_out)));
   const std::span prompt(run.held_out.tokens.data(), static_cast<std::size_t>(settings.sequence_length));
@@ -210,14 +224,49 @@ int tour(const TourArguments& a) {
   table.check("absorbed MLA = training form", "equal", fmt::format("within {:.1e} of the largest logit", absorbed),
               absorbed < 1e-4);
   table.check("checkpoint read back", "", "bit for bit", checkpoint_is_exact(run, out));
+  check_memory(table, run.memory);
+  print_meanings(run.held_out, static_cast<Index>(first) + 1, static_cast<Index>(last));
+  return table.failed();
+}
 
+}  // namespace
+
+int tour(const TourArguments& a) {
+  require(!a.data.empty(), "tour", "--data is missing; it needs a text file or a folder of them");
+  require(a.steps == 0 || a.steps >= 2 * comparison_share, "tour", "--steps is ", a.steps,
+          "; it must be 0 (the default) or at least ", 2 * comparison_share);
+  const fs::path out = a.out.empty() ? "runs/tour" : a.out;
+  require_tour_folder(out);
+  hold_out(load_documents(a.data));  // text that cannot be used is reported before an old tour is given up
+  const RunLock lock(out);
+  begin_tour_folder(lock);
+  RunSettings settings{
+      .config = "tour", .data = a.data, .steps = a.steps > 0 ? a.steps : default_steps, .seed = a.seed};
+  settings.save_every = 0;
+
+  fmt::print("1. A DeepSeek-V3 in miniature learns to read {}: {} steps\n\n", a.data, settings.steps);
+  std::fflush(stdout);
+  const Interrupt interrupt;
+  std::vector<double> max_vio, max_vio_without;
+  const RunResult run = watched_run(settings, lock, "training", max_vio);
+  if (run.state.step < settings.steps) return stopped(out, run.state.step, settings.steps);
+  RunSettings without = settings;
+  without.steps = std::max<Index>(1, settings.steps / comparison_share);
+  without.bias_speed = 0;
+  watched_run(without, RunLock(out / comparison_folder), "the same without bias update", max_vio_without);
+  if (Interrupt::asked()) return stopped(out, run.state.step, settings.steps);
+
+  const int failed = compare(run, settings, out, max_vio, max_vio_without);
   draw(run, out);
-  fmt::print("\n2. It writes\n\n{}\n", sample_text(model, run, "And the LORD said", a.seed));
+  const std::string sample =
+      sample_text(Inference(run.config, source_of(run.state.weights)), run, "And the LORD said", a.seed);
+  if (Interrupt::asked()) return stopped(out, run.state.step, settings.steps);
+  fmt::print("\n2. It writes\n\n{}\n", sample);
   fmt::print(
-      "\n{0}: checkpoint, log.jsonl, tour.svg. Go on with: dsv3 generate --model {0} --prompt 'In the beginning'\n",
-      out.string());
-  if (table.failed() > 0) fmt::print("{} checks failed\n", table.failed());
-  return table.failed() > 0 ? 1 : 0;
+      "\n{0}: checkpoint, log.jsonl, tour.svg. Go on with: {1} generate --model {0} --prompt 'In the beginning'\n",
+      out.string(), program_name());
+  if (failed > 0) fmt::print("{} checks failed\n", failed);
+  return failed > 0 ? 1 : 0;
 }
 
 }  // namespace dsv3::cli

@@ -17,6 +17,7 @@ ResidentMemory resident_memory() {
     std::size_t kilobytes = 0;
     if (key == "VmHWM:" && status >> kilobytes) memory.peak = kilobytes * 1024;
     if (key == "VmRSS:" && status >> kilobytes) memory.now = kilobytes * 1024;
+    if (key == "RssFile:" && status >> kilobytes) memory.files = kilobytes * 1024;
     std::getline(status, key);
   }
   return memory;
@@ -33,6 +34,7 @@ void reset_peak_memory() {
 }
 
 void keep_freed_memory() {
+  mallopt(M_ARENA_MAX, 1);
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }

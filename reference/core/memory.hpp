@@ -8,6 +8,7 @@ namespace dsv3 {
 
 struct ResidentMemory {
   std::size_t now = 0, peak = 0;  ///< bytes in memory; 0 where the system does not say
+  std::size_t files = 0;          ///< of `now`, pages of files: the program's code and what it maps
 };
 
 ResidentMemory resident_memory();
@@ -19,7 +20,8 @@ std::size_t physical_memory();
 void reset_peak_memory();
 
 /// Freed memory stays with the process from now on, instead of going back to the system page by page. A training step
-/// frees and needs the same matrices again and again: with fresh pages it is a tenth slower.
+/// frees and needs the same matrices again and again: with fresh pages it is a tenth slower. All threads share one
+/// heap: with a heap each, every one of them would keep what its thread once needed.
 void keep_freed_memory();
 
 }  // namespace dsv3

@@ -34,8 +34,8 @@ PackedText::PackedText(std::vector<std::vector<Token>> documents, const PackingO
           "; at least 1 is needed");
   require(options.fim_rate == 0 || options.fim.has_value(), "PackedText", "fim_rate is ", options.fim_rate,
           " but there are no FIM tokens; they are needed");
-  const Epoch first = epoch(0);
-  tokens_per_epoch_ = first.begin.back();
+  kept_ = epoch(0);
+  tokens_per_epoch_ = kept_.begin.back();
   require_world(sequences_per_epoch() >= 1, "PackedText", "the text has ", tokens_per_epoch_, " tokens; at least ",
                 options.sequence_length + 1, " are needed for one sequence");
 }
@@ -54,6 +54,16 @@ PackedText::Epoch PackedText::epoch(Index number) const {
   const Index num_sequences = std::max<Index>(e.begin.back() - 1, 0) / options_.sequence_length;
   e.sequence_at = shuffled(num_sequences, purpose_stream(options_.seed, Purpose::sequences, number));
   return e;
+}
+
+const PackedText::Epoch& PackedText::kept_epoch(Index number) const {
+  if (number != kept_number_) {
+    kept_number_ = -1;
+    kept_ = {};  // two orders at once are not needed
+    kept_ = epoch(number);
+    kept_number_ = number;
+  }
+  return kept_;
 }
 
 std::vector<Token> PackedText::packed(Index document, Index number, const Epoch& epoch) const {
@@ -88,7 +98,7 @@ std::vector<Token> PackedText::sequences(Index first, Index count) const {
   tokens.reserve(count * (options_.sequence_length + 1));
   for (Index i = first; i < first + count;) {
     const Index number = i / sequences_per_epoch();
-    const Epoch e = epoch(number);
+    const Epoch& e = kept_epoch(number);
     for (; i < first + count && i / sequences_per_epoch() == number; ++i)
       read(number, e, e.sequence_at[i % sequences_per_epoch()] * options_.sequence_length, tokens);
   }

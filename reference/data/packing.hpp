@@ -36,7 +36,8 @@ class PackedText {
   /// std::runtime_error if the text is shorter than one sequence.
   PackedText(std::vector<std::vector<Token>> documents, const PackingOptions& options);
 
-  /// Sequences first .. first+count-1, T+1 tokens each, one after the other.
+  /// Sequences first .. first+count-1, T+1 tokens each, one after the other. Not from several threads at once: the
+  /// order of the epoch that was read last is kept.
   std::vector<Token> sequences(Index first, Index count) const;
 
   Index tokens_per_epoch() const { return tokens_per_epoch_; }  ///< end, begin and FIM tokens included
@@ -51,6 +52,7 @@ class PackedText {
     std::vector<Index> sequence_at;  ///< which sequence of the stream comes when
   };
   Epoch epoch(Index number) const;
+  const Epoch& kept_epoch(Index number) const;
   /// A document as it stands in the stream of an epoch.
   std::vector<Token> packed(Index document, Index number, const Epoch& epoch) const;
   void read(Index number, const Epoch& epoch, Index from, std::vector<Token>& out) const;
@@ -58,6 +60,8 @@ class PackedText {
   std::vector<std::vector<Token>> documents_;
   PackingOptions options_;
   Index tokens_per_epoch_ = 0;
+  mutable Index kept_number_ = 0;
+  mutable Epoch kept_;
 };
 
 }  // namespace dsv3

@@ -90,6 +90,12 @@ void require_shapes(const char* where, bool ok, const ConstView& out, const Cons
 
 }  // namespace
 
+std::size_t multiply_stack_bytes(Index depth) {
+  const Index block =
+      std::min(depth, block_depth);  // multiply: copy; multiply_tile: packed; multiply_last_columns: whole
+  return static_cast<std::size_t>(block * (copied_step + panel_cols) + tile_rows * panel_cols) * sizeof(real);
+}
+
 void multiply_nt(View out, const ConstView& a, const ConstView& b) {
   require_shapes("multiply_nt", out.rows() == a.rows() && out.cols() == b.rows() && a.cols() == b.cols(), out, a, b);
   multiply(out, rows_of(a), rows_of(b), a.cols(), Sums::replace);

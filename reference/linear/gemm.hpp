@@ -17,4 +17,7 @@ void multiply_nn(View out, const ConstView& a, const ConstView& b);      ///< ou
 void add_multiply_tn(View out, const ConstView& a, const ConstView& b);  ///< out += a^T b   [k,m] [k,n] -> [m,n]
 void add_multiply_nn(View out, const ConstView& a, const ConstView& b);  ///< out += a b     [m,k] [k,n] -> [m,n]
 
+/// The most that a product which sums over `depth` terms keeps on the stack of each thread it runs on.
+std::size_t multiply_stack_bytes(Index depth);
+
 }  // namespace dsv3

@@ -73,17 +73,34 @@ std::string titles(const Frame& f, const std::string& title, const std::string& 
                fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", left, middle).c_str());
 }
 
+std::string border(double x, double y, double width, double height) {
+  return fmt::format(
+      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n", x, y,
+      width, height);
+}
+
+/// use(v) for the round numbers in a range.
+template <class Use>
+void for_each_tick(const Range& range, double step, const Use& use) {
+  for (double v = std::ceil(range.low / step) * step; v <= range.high + step * 1e-9; v += step)
+    use(std::abs(v) < step * 1e-9 ? 0 : v);
+}
+
+std::string x_ticks(const Frame& f) {
+  std::string out;
+  for_each_tick(f.x, tick_step(f.x, 5), [&](double v) {
+    out += fmt::format("<path d=\"M{:.1f} {:.1f}v4\" stroke=\"#888\"/>\n", f.px(v), f.y0 + f.height);
+    out += label(f.px(v), f.y0 + f.height + 16, "middle", fmt::format("{:.5g}", v));
+  });
+  return out;
+}
+
 std::string axes(const Frame& f) {
-  std::string out = fmt::format(
-      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n", f.x0,
-      f.y0, f.width, f.height);
-  const double dx = tick_step(f.x, 5), dy = tick_step(f.y, 5);
-  for (double v = std::ceil(f.x.low / dx) * dx; v <= f.x.high + dx * 1e-9; v += dx)
-    out += label(f.px(v), f.y0 + f.height + 16, "middle", fmt::format("{:.5g}", std::abs(v) < dx * 1e-9 ? 0 : v));
-  for (double v = std::ceil(f.y.low / dy) * dy; v <= f.y.high + dy * 1e-9; v += dy) {
+  std::string out = border(f.x0, f.y0, f.width, f.height) + x_ticks(f);
+  for_each_tick(f.y, tick_step(f.y, 5), [&](double v) {
     out += fmt::format("<path d=\"M{:.1f} {:.1f}h{:.1f}\" stroke=\"#eee\"/>\n", f.x0, f.py(v), f.width);
-    out += label(f.x0 - 6, f.py(v) + 4, "end", fmt::format("{:.5g}", std::abs(v) < dy * 1e-9 ? 0 : v));
-  }
+    out += label(f.x0 - 6, f.py(v) + 4, "end", fmt::format("{:.5g}", v));
+  });
   return out;
 }
 
@@ -125,25 +142,48 @@ std::string shade(double v) {  // white to dark blue
                      static_cast<int>(255 - 105 * t));
 }
 
+std::string cell(double x, double y, double width, double height, const std::string& colour) {
+  return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n", x, y, width,
+                     height, colour);
+}
+
+/// What the shades stand for: a bar at the right of `f`, `low` below and `high` on top.
+std::string scale(const HeatMap& map, const Frame& f) {
+  constexpr int steps = 40;
+  const double x = f.x0 + f.width + 12, width = 12, h = f.height / steps;
+  std::string out;
+  for (int i = 0; i < steps; ++i) out += cell(x, f.y0 + f.height - (i + 1) * h, width, h, shade((i + 0.5) / steps));
+  const double right = x + width;
+  for (const double part : {0.0, 0.5, 1.0})
+    out += label(right + 5, f.y0 + (1 - part) * f.height + 4, "start",
+                 fmt::format("{:.5g}{}", map.low + part * (map.high - map.low), part == 1 ? "+" : ""));
+  const double middle = f.y0 + f.height / 2;
+  return out + border(x, f.y0, width, f.height) +
+         label(right + 36, middle, "middle", map.scale_label,
+               fmt::format(" transform=\"rotate(-90 {:.1f} {:.1f})\"", right + 36, middle).c_str());
+}
+
 std::string draw(const HeatMap& map, Frame f) {
-  require(!map.rows.empty() && map.high > map.low, "svg", "a heat map needs rows and high above low");
+  require(!map.rows.empty() && map.high > map.low && map.x_end > map.x_begin, "svg",
+          "a heat map needs rows, high above low and x_end above x_begin");
+  constexpr double scale_width = 52;
+  f.width -= scale_width;
+  f.x = {map.x_begin, map.x_end};
   const std::size_t columns = map.rows.front().size();
-  f.x = {0, static_cast<double>(columns)};
-  f.y = {0, static_cast<double>(map.rows.size())};
+  const auto num_rows = static_cast<double>(map.rows.size());
+  const double w = f.width / static_cast<double>(columns), h = f.height / num_rows;
   std::string out = titles(f, map.title, map.x_label, map.y_label);
-  const double w = f.width / f.x.high, h = f.height / f.y.high;
   for (std::size_t r = 0; r < map.rows.size(); ++r) {
     require(map.rows[r].size() == columns && columns > 0, "svg", "row ", r, " of a heat map has ", map.rows[r].size(),
             " values, the first ", columns);
     for (std::size_t c = 0; c < columns; ++c)
-      out += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n",
-                         f.x0 + w * static_cast<double>(c), f.y0 + h * static_cast<double>(r), w, h,
-                         shade((map.rows[r][c] - map.low) / (map.high - map.low)));
+      out += cell(f.x0 + w * static_cast<double>(c), f.y0 + h * static_cast<double>(r), w, h,
+                  shade((map.rows[r][c] - map.low) / (map.high - map.low)));
   }
-  return out +
-         fmt::format(
-             "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"none\" stroke=\"#888\"/>\n",
-             f.x0, f.y0, f.width, f.height);
+  const Range numbers{0, num_rows - 1};
+  for_each_tick(numbers, std::max(1.0, tick_step({0, num_rows}, 5)),
+                [&](double v) { out += label(f.x0 - 6, f.y0 + h * (v + 0.5) + 4, "end", fmt::format("{:.5g}", v)); });
+  return out + border(f.x0, f.y0, f.width, f.height) + x_ticks(f) + scale(map, f);
 }
 
 }  // namespace

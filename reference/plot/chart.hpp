@@ -18,11 +18,13 @@ struct LineChart {
   std::vector<Line> lines;
 };
 
-/// Value v of row r, column c as a shade: white for `low`, dark blue for `high`.
+/// Value v of row r, column c as a shade: white for `low` and less, dark blue for `high` and more, with a scale at the
+/// right. The columns divide x_begin .. x_end evenly; rows are numbered from 0.
 struct HeatMap {
-  std::string title, x_label, y_label;
+  std::string title, x_label, y_label, scale_label;
   std::vector<std::vector<double>> rows;  ///< equally long; drawn from the top
   double low = 0, high = 1;
+  double x_begin = 0, x_end = 1;
 };
 
 using Panel = std::variant<LineChart, HeatMap>;

@@ -38,6 +38,7 @@ plot::LineChart loss_chart(const std::vector<LogEntry>& log) {
   if (!log[0].mtp_loss.empty())
     chart.lines.push_back(line_of_means("MTP module 1", log, [](const LogEntry& e) { return e.mtp_loss.at(0); }));
   plot::Line held_out{.name = "held out", .x = {}, .y = {}};
+  if (log[0].held_out_before) held_out.x.push_back(0), held_out.y.push_back(*log[0].held_out_before);
   for (const LogEntry& e : log)
     if (e.held_out_loss) {
       held_out.x.push_back(static_cast<double>(e.tokens) / 1000);
@@ -54,11 +55,14 @@ plot::HeatMap load_map(const std::vector<LogEntry>& log, Index mtp_modules, cons
   const std::size_t layer = static_cast<std::size_t>(layers) - 1, experts = log[0].load[layer].size();
   const std::size_t columns = std::min<std::size_t>(60, log.size());
   plot::HeatMap map{.title = title,
-                    .x_label = concat("steps 1 to ", log.back().step),
+                    .x_label = "step",
                     .y_label = "expert",
+                    .scale_label = "load / mean load",
                     .rows = {},
                     .low = 0,
-                    .high = 2};
+                    .high = 2,
+                    .x_begin = 0,
+                    .x_end = static_cast<double>(log.back().step)};
   map.rows.assign(experts, std::vector<double>(columns));
   std::vector<double> all(columns);
   for (std::size_t i = 0; i < log.size(); ++i)

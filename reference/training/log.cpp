@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "reference/training/log.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <filesystem>
+#include <cerrno>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
 
 #include "reference/checkpoint/atomic_file.hpp"
 #include "reference/core/require.hpp"
@@ -30,6 +35,7 @@ std::string log_line(const StepReport& r, const StepExtras& extras) {
                        {"load", r.loss.load},
                        {"seconds", extras.seconds}};
   if (extras.held_out_loss) line["held_out_loss"] = *extras.held_out_loss;
+  if (extras.held_out_before) line["held_out_before"] = *extras.held_out_before;
   return line.dump();
 }
 
@@ -44,6 +50,7 @@ LogEntry entry_of(const nlohmann::json& line) {
   line.at("mtp_loss").get_to(e.mtp_loss);
   line.at("load").get_to(e.load);
   if (line.contains("held_out_loss")) e.held_out_loss = line.at("held_out_loss").get<double>();
+  if (line.contains("held_out_before")) e.held_out_before = line.at("held_out_before").get<double>();
   return e;
 }
 
@@ -57,8 +64,8 @@ void for_each_line(const std::string& path, const Use& use) {
   for (Index number = 1; std::getline(in, line) && !in.eof(); ++number) {
     try {
       use(entry_of(nlohmann::json::parse(line)), line);
-    } catch (const nlohmann::json::exception& error) {
-      throw std::runtime_error(concat(path, ": line ", number, " is not a line of this log: ", error.what()));
+    } catch (const nlohmann::json::exception&) {
+      throw std::runtime_error(concat(path, ": line ", number, " is not a line of this log"));
     }
   }
 }
@@ -70,6 +77,30 @@ bool same_sizes(const LogEntry& a, const LogEntry& b) {
 }
 
 }  // namespace
+
+LogFile::LogFile(std::filesystem::path path)
+    : path_(std::move(path)), fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+  const int error = errno;
+  require_world(fd_ >= 0, path_.string(), "cannot be opened: ", std::generic_category().message(error));
+}
+
+LogFile::~LogFile() { ::close(fd_); }
+
+void LogFile::add(const std::string& line) {
+  const std::string whole = line + "\n";
+  for (std::string_view left = whole; !left.empty();) {
+    const ssize_t count = ::write(fd_, left.data(), left.size());
+    const int error = errno;
+    if (count < 0 && error == EINTR) continue;
+    require_world(count >= 0, path_.string(), "cannot write: ", std::generic_category().message(error));
+    left.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void LogFile::sync() {
+  const int error = ::fsync(fd_) == 0 ? 0 : errno;
+  require_world(error == 0, path_.string(), "cannot bring to the disk: ", std::generic_category().message(error));
+}
 
 std::vector<LogEntry> read_log(const std::string& path) {
   std::vector<LogEntry> entries;
@@ -83,10 +114,15 @@ std::vector<LogEntry> read_log(const std::string& path) {
 
 void truncate_log(const std::string& path, Index last_step) {
   std::string kept;
+  Index steps = 0;
   if (std::filesystem::exists(path))
     for_each_line(path, [&](const LogEntry& entry, const std::string& line) {
-      if (entry.step <= last_step) kept += line + "\n";
+      if (entry.step > last_step) return;
+      require_world(entry.step == ++steps, path, "line ", steps, " is of step ", entry.step, "; it must be of step ",
+                    steps);
+      kept += line + "\n";
     });
+  require_world(steps == last_step, path, "ends with step ", steps, "; the newest checkpoint is of step ", last_step);
   write_file(path, kept);
 }
 

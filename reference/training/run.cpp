@@ -11,7 +11,9 @@
 #include "reference/core/bytes.hpp"
 #include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
+#include "reference/core/threads.hpp"
 #include "reference/data/tokenizer_json.hpp"
+#include "reference/linear/gemm.hpp"
 #include "reference/training/curves.hpp"
 #include "reference/training/run_folder.hpp"
 
@@ -35,38 +37,49 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void append_line(const fs::path& path, const std::string& line) {
-  std::ofstream out(path, std::ios::app);
-  out << line << '\n' << std::flush;
-  require_world(out.good(), path.string(), "cannot be written; is the disk full?");
-}
+/// How much more memory the steps need than the process had before, pages of files left out.
+class MemoryMeter {
+ public:
+  MemoryMeter() {
+    forget();
+    const ResidentMemory now = resident_memory();
+    before_ = now.now - now.files;
+  }
+  /// What was needed for anything but a step does not count; its memory goes back to the system.
+  static void forget() { reset_peak_memory(); }
+  void note_step() {
+    const ResidentMemory now = resident_memory();
+    const std::size_t peak = now.peak - std::min(now.peak, now.files);
+    most_ = std::max(most_, peak - std::min(peak, before_));
+  }
+  std::size_t most() const { return most_; }
 
-/// Bytes in use, from where the peak counts anew.
-std::size_t begin_to_measure_memory() {
-  reset_peak_memory();
-  return resident_memory().now;
-}
+ private:
+  std::size_t before_ = 0, most_ = 0;
+};
 
 /// The loop over the steps from state.step on.
 class Run {
  public:
-  /// To be made before the state: the memory of the steps is measured from here on, above what the text takes.
-  Run(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events)
+  Run(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events,
+      const BatchSource& batches, std::uint64_t fingerprint, MemoryMeter& meter)
       : settings_(settings),
         out_(out),
         run_(run),
         events_(events),
-        batches_(batches_of(run.text, settings.sequence_length, settings.seed)),
-        fingerprint_(run.text.fingerprint()),
-        memory_before_(begin_to_measure_memory()),
+        batches_(batches),
+        fingerprint_(fingerprint),
+        meter_(meter),
+        log_(out / "log.jsonl"),
         trainer_(run.options) {}
 
   void take_all_steps() {
     run_.first_step = run_.state.step;
     run_.loss_before = run_.loss_after = held_out_loss();
+    MemoryMeter::forget();
     while (run_.state.step < settings_.steps && !stopped_) take_step();
     finish_memory();
-    write_file(out_ / "curves.svg", curves_svg(read_log((out_ / "log.jsonl").string()), run_.config.D));
+    if (run_.state.step > 0) write_file(out_ / "curves.svg", curves_svg(read_log(out_ / "log.jsonl"), run_.config.D));
   }
 
  private:
@@ -77,25 +90,32 @@ class Run {
     return evaluate(trainer_.model(), run_.state.weights, run_.held_out, settings_.micro_batch, run_.options.precision);
   }
 
-  void save() const { save_training_state(out_, run_.options, run_.state, fingerprint_); }
+  void save() {
+    log_.sync();  // a checkpoint's steps are in the log
+    save_training_state(out_, run_.options, run_.state, fingerprint_, run_.text.ends());
+  }
 
   void finish_memory() {
     MemoryReport& memory = run_.memory;
-    const ResidentMemory now = resident_memory();
-    memory.measured = now.peak > memory_before_ ? now.peak - memory_before_ : 0;
+    memory.measured = meter_.most();
     memory.weights = memory.gradients = bytes_of_all(run_.state.weights);
     memory.moments = bytes(run_.state.optimizer);
+    memory.threads = static_cast<std::size_t>(omp_get_max_threads()) *
+                     multiply_stack_bytes(settings_.micro_batch * settings_.sequence_length);
   }
 
   void take_step() {
     const auto start = std::chrono::steady_clock::now();
     const StepReport report = trainer_.step(run_.state, batches_);
+    meter_.note_step();
     run_.memory.activations = std::max(run_.memory.activations, report.loss.activation_bytes);
     run_.memory.temporary = std::max(run_.memory.temporary, report.loss.temporary_bytes);
-    StepExtras extras{.held_out_loss = {}, .seconds = seconds_since(start)};
+    StepExtras extras{.held_out_loss = {}, .seconds = seconds_since(start), .held_out_before = {}};
+    if (report.step == 1) extras.held_out_before = run_.loss_before;
     if (due(settings_.evaluate_every)) extras.held_out_loss = run_.loss_after = held_out_loss();
-    append_line(out_ / "log.jsonl", log_line(report, extras));
+    log_.add(log_line(report, extras));
     if (due(settings_.save_every)) save();
+    if (due(settings_.evaluate_every) || due(settings_.save_every)) MemoryMeter::forget();
     if (events_.step) events_.step(report, extras);
     stopped_ = events_.stop && events_.stop();
     if (stopped_ && !due(settings_.save_every)) save();
@@ -105,11 +125,12 @@ class Run {
   const fs::path& out_;
   RunResult& run_;
   const RunEvents& events_;
-  BatchSource batches_;
+  const BatchSource& batches_;
   std::uint64_t fingerprint_;
-  std::size_t memory_before_;
+  MemoryMeter& meter_;
+  LogFile log_;
   Trainer trainer_;
-  bool stopped_ = false;
+  bool stopped_ = events_.stop && events_.stop();
 };
 
 void tell(const RunEvents& events, const std::string& what) {
@@ -146,9 +167,22 @@ RunResult prepare(const RunSettings& settings, RunText text, ModelConfig config,
   return run;
 }
 
+/// From the weights that `state_of` makes for a fingerprint of the text to the last step.
+template <class StateOf>
+void train(const RunSettings& settings, const fs::path& out, RunResult& run, const RunEvents& events,
+           const StateOf& state_of) {
+  const BatchSource batches = batches_of(run.text, settings.sequence_length, settings.seed);
+  const std::uint64_t fingerprint = run.text.fingerprint();
+  MemoryMeter meter;  // the text is there already; weights, gradients, moments and activations follow
+  run.state = state_of(fingerprint);
+  Run(settings, out, run, events, batches, fingerprint, meter).take_all_steps();
+}
+
 }  // namespace
 
-RunResult start_run(const RunSettings& settings, const fs::path& out, const RunEvents& events) {
+RunResult start_run(const RunSettings& as_given, const RunLock& lock, const RunEvents& events) {
+  const RunSettings settings = with_absolute_paths(as_given);
+  const fs::path& out = lock.folder();
   const ModelConfig config = config_of(settings);
   require_memory(config, options_of(settings, config).adamw.moments);  // what cannot be is reported before any work
   require_world(!fs::exists(out / "run.json"), out.string(),
@@ -156,30 +190,39 @@ RunResult start_run(const RunSettings& settings, const fs::path& out, const RunE
   const Corpus corpus = hold_out(load_documents(settings.data));
   tell(events, fmt::format("training a tokenizer of {} tokens on {} documents", config.V, corpus.training.size()));
   RunResult run = prepare(settings, text_with_new_tokenizer(corpus, static_cast<Token>(config.V)), config, events);
-  Run loop(settings, out, run, events);
-  run.state = initial_state(run.options);
-  fs::create_directories(out);
-  save_tokenizer(run.text.tokenizer, out / "tokenizer.json");
-  write_settings(out / "run.json", settings);  // last: a folder with it can be resumed
-  write_file(out / "log.jsonl", "");
-  loop.take_all_steps();
+  train(settings, out, run, events, [&](std::uint64_t) {
+    save_tokenizer(run.text.tokenizer, out / "tokenizer.json");
+    write_file(out / "log.jsonl", "");
+    write_settings(out / "run.json", settings);  // last: a folder with it can be resumed
+    return initial_state(run.options);
+  });
   return run;
 }
 
-RunResult resume_run(const fs::path& out, const RunEvents& events) {
+RunResult start_run(const RunSettings& settings, const fs::path& out, const RunEvents& events) {
+  return start_run(settings, RunLock(out), events);
+}
+
+void require_run(const fs::path& out) {
   require_world(fs::exists(out / "run.json"), out.string(),
                 "holds no run: there is no run.json; start one without --resume");
+}
+
+RunResult resume_run(const fs::path& out, const RunEvents& events) {
+  require_run(out);  // before a folder is made for it
+  const RunLock lock(out);
   const RunSettings settings = read_settings(out / "run.json");
   const Corpus corpus = hold_out(load_documents(settings.data));
   RunResult run = prepare(settings, text_with_tokenizer(corpus, load_tokenizer(out / "tokenizer.json")),
                           config_of(settings), events);
-  Run loop(settings, out, run, events);
   const auto checkpoint = newest_checkpoint(out);
   tell(events, checkpoint ? "going on from " + checkpoint->string() : "no checkpoint yet; beginning again");
-  run.state =
-      checkpoint ? load_training_state(*checkpoint, run.options, run.text.fingerprint()) : initial_state(run.options);
-  truncate_log((out / "log.jsonl").string(), run.state.step);
-  loop.take_all_steps();
+  train(settings, out, run, events, [&](std::uint64_t fingerprint) {
+    TrainingState state =
+        checkpoint ? load_training_state(*checkpoint, run.options, fingerprint) : initial_state(run.options);
+    truncate_log((out / "log.jsonl").string(), state.step);
+    return state;
+  });
   return run;
 }
 

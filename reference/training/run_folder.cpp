@@ -109,10 +109,10 @@ std::uint64_t read_counters(const fs::path& path, TrainingState& state) {
 }  // namespace
 
 void save_training_state(const fs::path& out, const TrainingOptions& options, const TrainingState& state,
-                         std::uint64_t fingerprint) {
+                         std::uint64_t fingerprint, const TextEnds& ends) {
   fs::create_directories(out / "checkpoints");
   AtomicDirectory folder(out / "checkpoints" / fmt::format("step_{:06}", state.step));
-  write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights), real_dtype);
+  write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights), real_dtype, ends);
   fs::copy_file(out / "tokenizer.json", folder.folder() / "tokenizer.json");
   write_moments(folder.folder() / "optimizer.safetensors", state.optimizer);
   const nlohmann::ordered_json json = {{"step", state.step}, {"sequences", state.sequences}, {"text", fingerprint}};

@@ -6,6 +6,7 @@
 ///     OUT/tokenizer.json                Hugging Face's format
 ///     OUT/log.jsonl                     a line per step
 ///     OUT/curves.svg                    drawn from the log
+///     OUT/run.lock                      while a process is at work there
 ///     OUT/checkpoints/step_000100/      config.json, model.safetensors, tokenizer.json: a Hugging Face folder
 ///                                       optimizer.safetensors, state.json: what training needs besides
 ///
@@ -14,14 +15,15 @@
 #include <filesystem>
 #include <optional>
 
+#include "reference/checkpoint/hf_config.hpp"
 #include "reference/training/step.hpp"
 
 namespace dsv3 {
 
 /// Writes OUT/checkpoints/step_N and deletes all older ones but the one before, with what a killed save has left
-/// behind. `fingerprint` is the text's.
+/// behind. `fingerprint` and `ends` are the text's.
 void save_training_state(const std::filesystem::path& out, const TrainingOptions& options, const TrainingState& state,
-                         std::uint64_t fingerprint);
+                         std::uint64_t fingerprint, const TextEnds& ends = {});
 
 /// The folder of the newest complete checkpoint of a run, if there is one.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& out);

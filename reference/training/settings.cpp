@@ -39,24 +39,24 @@ Schedules schedules_of(const RunSettings& s) {
                          .full_sequences = s.sequences});
 }
 
-/// use("name", field) for every field: writing and reading walk the same list.
-template <class Settings, class Use>
-void each_field(Settings& s, const Use& use) {
-  use("config", s.config);
-  use("data", s.data);
-  use("steps", s.steps);
-  use("sequences", s.sequences);
-  use("sequence_length", s.sequence_length);
-  use("micro_batch", s.micro_batch);
-  use("learning_rate", s.learning_rate);
-  use("bias_speed", s.bias_speed);
-  use("balance_alpha", s.balance_alpha);
-  use("balance_scope", s.balance_scope);
-  use("precision", s.precision);
-  use("moments", s.moments);
-  use("seed", s.seed);
-  use("evaluate_every", s.evaluate_every);
-  use("save_every", s.save_every);
+/// use("name", "--option", member) for every field: writing, reading and comparing walk the same list.
+template <class Use>
+void each_field(const Use& use) {
+  use("config", "--config", &RunSettings::config);
+  use("data", "--data", &RunSettings::data);
+  use("steps", "--steps", &RunSettings::steps);
+  use("sequences", "--sequences", &RunSettings::sequences);
+  use("sequence_length", "--length", &RunSettings::sequence_length);
+  use("micro_batch", "--micro-batch", &RunSettings::micro_batch);
+  use("learning_rate", "--learning-rate", &RunSettings::learning_rate);
+  use("bias_speed", "--bias-speed", &RunSettings::bias_speed);
+  use("balance_alpha", "--balance-alpha", &RunSettings::balance_alpha);
+  use("balance_scope", "--balance-scope", &RunSettings::balance_scope);
+  use("precision", "--precision", &RunSettings::precision);
+  use("moments", "--moments", &RunSettings::moments);
+  use("seed", "--seed", &RunSettings::seed);
+  use("evaluate_every", "--evaluate-every", &RunSettings::evaluate_every);
+  use("save_every", "--save-every", &RunSettings::save_every);
 }
 
 /// Any value of the field's type: options_of judges it.
@@ -94,19 +94,44 @@ TrainingOptions options_of(const RunSettings& s, const ModelConfig& config) {
 
 void write_settings(const std::filesystem::path& path, const RunSettings& settings) {
   nlohmann::ordered_json json;
-  each_field(settings, [&](const char* name, const auto& field) { json[name] = field; });
+  each_field([&](const char* name, const char*, auto field) { json[name] = settings.*field; });
   write_file(path, json.dump(2) + "\n");
 }
 
 RunSettings read_settings(const std::filesystem::path& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  require_world(nlohmann::json::accept(text), path.string(), "is no JSON; it needs to be what train has written there");
   const nlohmann::json json = parse_strict_json(text, path.string());
   JsonFields fields(json, path.string());
   RunSettings settings;
-  each_field(settings, [&](const char* name, auto& field) { read(fields, name, field); });
+  each_field([&](const char* name, const char*, auto field) { read(fields, name, settings.*field); });
   fields.refuse_others({});
   return settings;
+}
+
+namespace {
+
+std::string absolute(const std::string& path) {
+  const std::filesystem::path whole = std::filesystem::absolute(path).lexically_normal();
+  return whole.has_filename() ? whole : whole.parent_path();  // "text/" is "text"
+}
+
+}  // namespace
+
+RunSettings with_absolute_paths(RunSettings settings) {
+  if (!settings.data.empty()) settings.data = absolute(settings.data);
+  if (std::filesystem::path(settings.config).extension() == ".json") settings.config = absolute(settings.config);
+  return settings;
+}
+
+void require_same(const RunSettings& kept, const RunSettings& asked, const std::set<std::string>& given,
+                  const std::string& where) {
+  const RunSettings now = with_absolute_paths(asked);
+  each_field([&](const char*, const char* option, auto field) {
+    require(!given.contains(option) || kept.*field == now.*field, where, option, " is ", now.*field,
+            " but the run began with ", kept.*field, "; a resumed run keeps its settings: leave ", option, " out");
+  });
 }
 
 }  // namespace dsv3

@@ -3,6 +3,7 @@
 /// A training run as its user describes it: few numbers, kept in the run's folder, from which all others follow.
 #pragma once
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include "reference/training/options.hpp"
@@ -33,6 +34,14 @@ struct RunSettings {
 /// model that trains for a few hundred steps needs more than the report's 2.2e-4 and 0.001.
 /// Throws std::invalid_argument naming the first setting that cannot be right and what it needs.
 TrainingOptions options_of(const RunSettings& settings, const ModelConfig& config);
+
+/// The same settings with the paths of text and config.json made absolute: a run goes on from any folder.
+RunSettings with_absolute_paths(RunSettings settings);
+
+/// Throws std::invalid_argument for the first setting among `given`, by the names of their options ("--data"), that is
+/// not as the run began; relative paths are taken from here.
+void require_same(const RunSettings& kept, const RunSettings& asked, const std::set<std::string>& given,
+                  const std::string& where);
 
 /// JSON, every field by name. read_settings throws std::runtime_error naming the file for anything but exactly these
 /// fields.

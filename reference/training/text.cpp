@@ -7,11 +7,14 @@ namespace dsv3 {
 
 std::uint64_t RunText::fingerprint() const {
   std::uint64_t hash = 0;
-  for (const auto* part : {&training, &held_out})
+  const auto mix = [&](auto number) { hash = Random(hash ^ static_cast<std::uint64_t>(number)).bits(); };
+  for (const auto* part : {&training, &held_out}) {
+    mix(part->size());
     for (const auto& document : *part) {
-      for (const Token t : document) hash = Random(hash ^ static_cast<std::uint64_t>(t)).bits();
-      hash = Random(~hash).bits();  // a border between documents
+      mix(document.size());
+      for (const Token t : document) mix(t);
     }
+  }
   return hash;
 }
 
@@ -47,8 +50,9 @@ Batch held_out_batch(const RunText& text, Index sequence_length, Index limit) {
     stream.push_back(text.tokenizer.added(end_token));
   }
   const Index all = (std::ssize(stream) - 1) / sequence_length, count = std::min(limit, all);
-  require_world(count >= 1, "held-out text", "has ", stream.size(), " tokens; one sequence needs ",
-                sequence_length + 1);
+  require_world(count >= 1, "train", "the held-out text has ", stream.size(), " tokens; a sequence of ",
+                sequence_length, " needs ", sequence_length + 1, ": more text or a --length of at most ",
+                std::ssize(stream) - 1, " is needed");
   Batch batch{.count = count, .length = sequence_length, .tokens = {}};
   for (Index s = 0; s < count; ++s) {
     const auto from = stream.begin() + s * all / count * sequence_length;

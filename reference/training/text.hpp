@@ -2,6 +2,7 @@
 /// \file
 /// The text of a run as tokens: packed for training, held out for evaluation.
 #pragma once
+#include "reference/checkpoint/hf_config.hpp"
 #include "reference/data/corpus.hpp"
 #include "reference/data/packing.hpp"
 #include "reference/training/step.hpp"
@@ -13,8 +14,11 @@ struct RunText {
   Tokenizer tokenizer;
   std::vector<std::vector<Token>> training, held_out;  ///< tokens of each document, without special tokens
 
-  /// A number that differs, as good as surely, if any token differs: a resumed run must see the same text.
+  /// A number that differs, as good as surely, if any token or border between documents differs: a resumed run must see
+  /// the same text.
   std::uint64_t fingerprint() const;
+  /// The tokens that begin and end a text, for a checkpoint's config.json.
+  TextEnds ends() const { return {tokenizer.find_added(begin_token), tokenizer.find_added(end_token)}; }
 };
 
 /// Trains a tokenizer of at most `vocab_size` tokens on the training part of `corpus` and encodes both parts.

@@ -38,7 +38,7 @@ TEST_CASE("svg: a point that is not finite interrupts the line; it does not move
 }
 
 TEST_CASE("svg: a heat map has a cell per value, white for low and dark for high") {
-  const HeatMap map{.title = "", .x_label = "", .y_label = "", .rows = {{0, 1, 2}, {2, 1, 0}}, .low = 0, .high = 2};
+  const HeatMap map{.title = "", .x_label = "", .y_label = "", .scale_label = "", .rows = {{0, 1, 2}, {2, 1, 0}}, .low = 0, .high = 2};
   const std::string text = svg({map});
   CHECK(occurrences(text, "fill=\"#ffffff\"") == 2);
   CHECK(occurrences(text, "fill=\"#143c96\"") == 2);
