@@ -16,8 +16,17 @@
 namespace dsv3::cli {
 namespace {
 
+Safetensors open_tokens(const std::string& path) {
+  try {
+    return open_safetensors(path);
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(
+        concat(error.what(), "; a safetensors file with a tensor 'tokens' of integers [T] is needed"));
+  }
+}
+
 std::vector<Token> read_tokens(const std::string& path, Index V) {
-  const Safetensors file = open_safetensors(path);
+  const Safetensors file = open_tokens(path);
   const auto found = file.contents.tensors.find("tokens");
   require_world(found != file.contents.tensors.end(), path, "has no tensor 'tokens'; one of integers [T] is needed");
   require_world(found->second.shape.size() == 1, path, "'tokens' is ", shape_text(found->second.shape),

@@ -34,29 +34,37 @@ std::string who(const CLI::App& app, int argc, char** argv) {
   return "dsv3";
 }
 
+std::string no_option(const CLI::App& c, const std::string& given) {
+  std::vector<std::string> options;
+  for (const CLI::Option* const option : c.get_options())
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  return "there is no option " + given + did_you_mean(given.substr(0, given.find('=')), options);
+}
+
 /// CLI11 would only say that a command is required.
 void require_known_command(const CLI::App& app, const std::string& given) {
+  if (given.starts_with("-")) {
+    if (app.get_option_no_throw(given) == nullptr) throw std::invalid_argument(no_option(app, given));
+    return;
+  }
   const std::vector<std::string> known = command_names(app);
   std::string list;
   for (const std::string& name : known) {
     if (name == given) return;
     list += (list.empty() ? "" : ", ") + name;
   }
-  if (!given.starts_with("-"))
-    throw std::invalid_argument(
-        dsv3::concat("there is no command '", given, "'; there are ", list, did_you_mean(given, known)));
+  throw std::invalid_argument(
+      dsv3::concat("there is no command '", given, "'; there are ", list, did_you_mean(given, known)));
 }
 
 /// CLI11's message, or a better one for an argument that no option takes.
 std::string explanation(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
-  const CLI::App& c = chosen.empty() ? app : *chosen.front();
-  const std::vector<std::string> left = c.remaining();
-  if (error.get_name() != "ExtrasError" || left.empty()) return error.what();
-  if (!left[0].starts_with("-")) return dsv3::concat("'", left[0], "' is one argument too many");
-  std::vector<std::string> options;
-  for (const CLI::Option* const option : c.get_options()) options.push_back(option->get_name());
-  return dsv3::concat("there is no option ", left[0], did_you_mean(left[0], options));
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError) || chosen.empty()) return error.what();
+  const std::vector<std::string> left = chosen.front()->remaining();
+  for (const std::string& argument : left)
+    if (argument.starts_with("-")) return no_option(*chosen.front(), argument);
+  return left.empty() ? error.what() : dsv3::concat("'", left[0], "' is one argument too many");
 }
 
 int refuse(const std::string& who, std::string what) {

@@ -35,10 +35,11 @@ CLI::Option* number(CLI::App* c, const char* name, Number& value, Number least, 
     const auto [stop, error] = std::from_chars(given.data(), end, parsed);
     const bool is_number = error == std::errc() && stop == end;
     if (is_number && parsed >= least && parsed <= most) return std::string();
-    std::string range = least == std::numeric_limits<Number>::min() ? "above 0" : concat("at least ", least);
+    std::string range =
+        !whole && least == std::numeric_limits<Number>::min() ? " above 0" : concat(" of at least ", least);
     if (most != std::numeric_limits<Number>::max()) range += concat(" and at most ", most);
     throw std::invalid_argument(
-        concat(name, " is ", given, "; it must be a ", whole ? "whole " : "finite ", "number of ", range));
+        concat(name, " is ", given, "; it must be a ", whole ? "whole " : "finite ", "number", range));
   });
 }
 

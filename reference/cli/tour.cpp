@@ -238,6 +238,7 @@ int tour(const TourArguments& a) {
   const fs::path out = a.out.empty() ? "runs/tour" : a.out;
   require_tour_folder(out);
   hold_out(load_documents(a.data));  // text that cannot be used is reported before an old tour is given up
+  const Interrupt interrupt;         // from here on there is something to lose
   const RunLock lock(out);
   begin_tour_folder(lock);
   RunSettings settings{
@@ -246,7 +247,6 @@ int tour(const TourArguments& a) {
 
   fmt::print("1. A DeepSeek-V3 in miniature learns to read {}: {} steps\n\n", a.data, settings.steps);
   std::fflush(stdout);
-  const Interrupt interrupt;
   std::vector<double> max_vio, max_vio_without;
   const RunResult run = watched_run(settings, lock, "training", max_vio);
   if (run.state.step < settings.steps) return stopped(out, run.state.step, settings.steps);

@@ -115,6 +115,15 @@ std::string path_of(const Frame& f, const Line& line) {
   return path;
 }
 
+std::string dots(const Frame& f, const Line& line, const char* colour) {
+  std::string out;
+  for (std::size_t i = 0; line.marked && i < line.x.size(); ++i)
+    if (drawable(line.x[i]) && drawable(line.y[i]))
+      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.2\" fill=\"{}\" shape-rendering=\"auto\"/>\n",
+                         f.px(line.x[i]), f.py(line.y[i]), colour);
+  return out;
+}
+
 std::string draw(const LineChart& chart, Frame f) {
   f.x = f.y = {};
   for (const Line& line : chart.lines) {
@@ -131,6 +140,7 @@ std::string draw(const LineChart& chart, Frame f) {
     const double y = f.y0 + 16 + 16 * static_cast<double>(i), x = f.x0 + f.width - 10;
     out += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\" shape-rendering=\"auto\"/>\n",
                        path_of(f, chart.lines[i]), colour);
+    out += dots(f, chart.lines[i], colour);
     out += label(x, y, "end", chart.lines[i].name, fmt::format(" fill=\"{}\"", colour).c_str());
   }
   return out;
@@ -142,6 +152,7 @@ std::string shade(double v) {  // white to dark blue
                      static_cast<int>(255 - 105 * t));
 }
 
+/// A little larger than its place, so that no seam shows between two.
 std::string cell(double x, double y, double width, double height, const std::string& colour) {
   return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n", x, y, width,
                      height, colour);

@@ -37,7 +37,7 @@ plot::LineChart loss_chart(const std::vector<LogEntry>& log) {
   chart.lines.push_back(line_of_means("training", log, [](const LogEntry& e) { return e.loss; }));
   if (!log[0].mtp_loss.empty())
     chart.lines.push_back(line_of_means("MTP module 1", log, [](const LogEntry& e) { return e.mtp_loss.at(0); }));
-  plot::Line held_out{.name = "held out", .x = {}, .y = {}};
+  plot::Line held_out{.name = "held out", .x = {}, .y = {}, .marked = true};
   if (log[0].held_out_before) held_out.x.push_back(0), held_out.y.push_back(*log[0].held_out_before);
   for (const LogEntry& e : log)
     if (e.held_out_loss) {
@@ -57,12 +57,12 @@ plot::HeatMap load_map(const std::vector<LogEntry>& log, Index mtp_modules, cons
   plot::HeatMap map{.title = title,
                     .x_label = "step",
                     .y_label = "expert",
-                    .scale_label = "load / mean load",
                     .rows = {},
                     .low = 0,
                     .high = 2,
                     .x_begin = 0,
-                    .x_end = static_cast<double>(log.back().step)};
+                    .x_end = static_cast<double>(log.back().step),
+                    .scale_label = "load / mean load"};
   map.rows.assign(experts, std::vector<double>(columns));
   std::vector<double> all(columns);
   for (std::size_t i = 0; i < log.size(); ++i)

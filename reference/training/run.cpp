@@ -23,6 +23,10 @@ namespace fs = std::filesystem;
 
 ModelConfig config_of(const RunSettings& settings) {
   const fs::path path = settings.config;
+  const std::vector<std::string> names = config_names();
+  const bool is_name = std::find(names.begin(), names.end(), settings.config) != names.end();
+  require_world(is_name || path.extension() == ".json" || !fs::exists(path), settings.config,
+                "is no configuration; a config.json or the name of one is needed");
   if (path.extension() != ".json") return config_by_name(settings.config);
   std::ifstream in(path);
   require_world(in.good(), settings.config, "cannot be read");

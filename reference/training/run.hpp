@@ -14,8 +14,8 @@ namespace dsv3 {
 
 /// What a run tells while it goes on.
 struct RunEvents {
-  std::function<void(const std::string&)> note;                    ///< a sentence about what begins now
-  std::function<bool()> stop;                                      ///< asked after each step; true: save and end here
+  std::function<void(const std::string&)> note;  ///< a sentence about what begins now
+  std::function<bool()> stop;                    ///< asked before the first step and after each; true: end here, saved
   std::function<void(const StepReport&, const StepExtras&)> step;  ///< after each step
 };
 

@@ -85,16 +85,45 @@ TEST_CASE("dsv3 generate: what cannot be done is named, with nothing on stdout")
     return not_refused(run(arguments(std::move(more))), part);
   };
   CHECK(refused({"--prompt", ""}, "the prompt is empty; it needs at least one character") == "");
-  CHECK(refused({"--prompt", "a", "--temperature", "-1"}, "temperature is -1; it must be 0 (greedy) or positive") ==
-        "");
-  CHECK(refused({"--prompt", "a", "--temperature", "nan"}, "temperature is nan") == "");
-  CHECK(refused({"--prompt", "a", "--max-new", "-1"}, "-1 new ones") == "");
-  CHECK(refused({"--prompt", "a", "--max-new", "512"}, "together they must fit the 512 positions of the model") == "");
-  CHECK(refused({"--prompt", small_text(20)}, "together they must fit the 512 positions of the model") == "");
+  CHECK(refused({"--prompt", "a", "--temperature", "-1"},
+                "--temperature is -1; it must be a finite number of at least 0") == "");
+  CHECK(refused({"--prompt", "a", "--temperature", "nan"}, "--temperature is nan") == "");
+  CHECK(refused({"--prompt", "a", "--max-new", "-1"},
+                "dsv3 generate: --max-new is -1; it must be a whole number of at least 0\n") == "");
+  CHECK(refused({"--prompt", small_text(20)}, "it must be at most the 512 positions of the model") == "");
   CHECK(refused({"--prompt", "a", "--seed", "-4"}, "--seed") == "");
   CHECK(refused({}, "--prompt") == "");
   CHECK(not_refused(run({"generate", "--model", "/no/such/folder", "--prompt", "a"}),
                     "/no/such/folder: holds neither") == "");
   CHECK(not_refused(run({"generate", "--model", std::string(DSV3_SOURCE_DIR) + "/tests/golden/hf/v2", "--prompt", "a"}),
                     "tokenizer.json") == "");
+}
+
+TEST_CASE("dsv3 generate: where the context is full it says so on stderr, and how many tokens there are") {
+  const Ended e = run(arguments({"--prompt", "a", "--max-new", "512", "--temperature", "0", "--json"}));
+  CHECK(e.status == 0);
+  const auto json = nlohmann::json::parse(e.out);
+  const std::size_t prompt = json.at("prompt_tokens").size(), written = json.at("tokens").size();
+  REQUIRE(prompt + written == 512);  // the most probable token of this model never ends the text
+  CHECK(e.err == concat("the context of 512 tokens is full after ", written, " new ones\n"));
+  CHECK(run(arguments({"--prompt", "a", "--max-new", "5", "--temperature", "0"})).err == "");
+}
+
+TEST_CASE("dsv3 generate: where the model ends the text it says so on stderr") {
+  bool ended = false;
+  for (int seed = 1; seed <= 20 && !ended; ++seed) {  // one of about 300 tokens: nearly always within 500
+    const Ended e = run(arguments(
+        {"--prompt", "a", "--max-new", "500", "--temperature", "9", "--json", "--seed", std::to_string(seed)}));
+    const auto tokens = nlohmann::json::parse(e.out).at("tokens");
+    ended = tokens.size() < 500;
+    CHECK(e.err == (ended ? concat("the model ended the text after ", tokens.size(), " tokens\n") : ""));
+  }
+  CHECK(ended);
+}
+
+TEST_CASE("dsv3 generate: a checkpoint's config.json has the tokens that begin and end a text") {
+  const auto config = nlohmann::json::parse(get(checkpoints(trained() / "run").back() / "config.json"));
+  const Tokenizer tokenizer = load_tokenizer(trained() / "run" / "tokenizer.json");
+  CHECK(config.at("bos_token_id") == tokenizer.added(begin_token));
+  CHECK(config.at("eos_token_id") == tokenizer.added(end_token));
 }

@@ -82,10 +82,10 @@ TEST_CASE("dsv3 train: wrong use is named, ends with 2 and leaves no run behind"
     return bad;
   };
   CHECK(refused({"--precision", "fp8"}, "precision is 'fp8'; it must be fp32 or bf16") == "");
-  CHECK(refused({"--evaluate-every", "-1"}, "evaluate_every is -1") == "");
-  CHECK(refused({"--learning-rate", "nan"}, "peak is nan") == "");
-  CHECK(refused({"--bias-speed", "-0.1"}, "bias_speed is -0.1") == "");
-  CHECK(refused({"--resume"}, "--resume") == "");
+  CHECK(refused({"--evaluate-every", "-1"}, "--evaluate-every is -1; it must be a whole number of at least 0") == "");
+  CHECK(refused({"--learning-rate", "nan"}, "--learning-rate is nan; it must be a finite number above 0") == "");
+  CHECK(refused({"--bias-speed", "-0.1"}, "--bias-speed is -0.1; it must be a finite number of at least 0") == "");
+  CHECK(refused({"--resume"}, "holds no run: there is no run.json") == "");
   CHECK(not_refused(run({"train", "--config", "tiny", "--out", scratch / "run"}), "--data is missing") == "");
   CHECK(not_refused(run({"train", "--data", scratch / "text.txt"}), "--out") == "");
   CHECK(not_refused(run(resume_arguments(scratch, "nothing")), "holds no run: there is no run.json") == "");

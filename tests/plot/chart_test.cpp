@@ -38,10 +38,45 @@ TEST_CASE("svg: a point that is not finite interrupts the line; it does not move
 }
 
 TEST_CASE("svg: a heat map has a cell per value, white for low and dark for high") {
-  const HeatMap map{.title = "", .x_label = "", .y_label = "", .scale_label = "", .rows = {{0, 1, 2}, {2, 1, 0}}, .low = 0, .high = 2};
+  const HeatMap map{.title = "",
+                    .x_label = "",
+                    .y_label = "",
+
+                    .rows = {{0, 1, 2}, {2, 1, 0}},
+                    .low = 0,
+                    .high = 2};
   const std::string text = svg({map});
   CHECK(occurrences(text, "fill=\"#ffffff\"") == 2);
   CHECK(occurrences(text, "fill=\"#143c96\"") == 2);
+}
+
+TEST_CASE("svg: a heat map numbers its rows and columns and has a scale with low, middle and high") {
+  const HeatMap map{.title = "",
+                    .x_label = "step",
+                    .y_label = "expert",
+                    .rows = std::vector<std::vector<double>>(16, {0.5, 0.5}),
+                    .low = 0,
+                    .high = 3,
+                    .x_begin = 0,
+                    .x_end = 125,
+                    .scale_label = "load"};
+  const std::string text = svg({map}, 460, 300);
+  for (const char* const word : {">0<", ">5<", ">10<", ">15<", ">50<", ">100<", ">1.5<", ">3+<", ">step<", ">load<"})
+    CHECK(text.find(word) != std::string::npos);
+  CHECK(text.find(">16<") == std::string::npos);  // rows are 0 to 15
+  CHECK(text.find("x=\"52.0\" y=\"44.9\" text-anchor=\"end\">0<") !=
+        std::string::npos);                              // on the first row: 34 + 222/32
+  CHECK(occurrences(text, "<rect") == 1 + 32 + 40 + 2);  // page, cells, the scale's steps, two borders
+}
+
+TEST_CASE("svg: a marked line has a dot at every point that can be drawn, another line none") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 5, 10}, {2, nan, 4}}}};
+  CHECK(occurrences(svg({chart}), "<circle") == 0);
+  chart.lines[0].marked = true;
+  const std::string text = svg({chart}, 460, 300);
+  CHECK(occurrences(text, "<circle") == 2);
+  CHECK(text.find("cx=\"58.0\" cy=\"256.0\"") != std::string::npos);
 }
 
 TEST_CASE("svg: what cannot be drawn is refused") {

@@ -69,8 +69,8 @@ TEST_CASE("run: asked to stop, it saves after the step and goes on from there to
   const Scratch scratch;
   const RunSettings settings = small_run(scratch);
   start_run(settings, scratch / "whole", {});
-  Index steps = 0;
-  const RunEvents events{.note = {}, .stop = [&] { return ++steps == 3; }, .step = {}};
+  Index steps = 0;  // it is asked before the first one, too
+  const RunEvents events{.note = {}, .stop = [&] { return steps++ == 3; }, .step = {}};
   CHECK(start_run(settings, scratch / "stopped", events).state.step == 3);
   CHECK(newest_checkpoint(scratch / "stopped")->filename() == "step_000003");
   resume_run(scratch / "stopped", {});

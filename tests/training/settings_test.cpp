@@ -122,3 +122,38 @@ TEST_CASE("settings: a value that cannot be right is named with what it needs") 
   }
   CHECK(contains(with([](S& s) { s.steps = s.sequences = s.sequence_length = Index{1} << 31; }), "train: "));
 }
+
+TEST_CASE("settings: what is no JSON is said in our words") {
+  const std::string said = reading("{", "");
+  CHECK(contains(said, "run.json: is no JSON; it needs to be what train has written there"));
+  CHECK(!contains(said, "json.exception"));
+}
+
+TEST_CASE("settings: paths become absolute, names of configurations stay") {
+  RunSettings s = unusual();
+  s.data = "some/../text/";
+  const std::filesystem::path here = std::filesystem::current_path();
+  CHECK(with_absolute_paths(s).data == here / "text");
+  CHECK(with_absolute_paths(s).config == "tiny");
+  s.config = "my.json";
+  CHECK(with_absolute_paths(s).config == here / "my.json");
+  CHECK(with_absolute_paths(with_absolute_paths(s)) == with_absolute_paths(s));
+}
+
+TEST_CASE("settings: of what was given, only what the run began with is taken; the rest is not looked at") {
+  const RunSettings kept = with_absolute_paths(unusual());
+  const auto refusal_of = [&](const RunSettings& asked, const std::set<std::string>& given) {
+    return thrown<std::invalid_argument>([&] { require_same(kept, asked, given, "train"); });
+  };
+  CHECK(refusal_of({}, {}) == "nothing thrown");
+  CHECK(refusal_of({}, {"--out", "--threads"}) == "nothing thrown");
+  const std::set<std::string> all = {"--config",        "--data",           "--steps",         "--sequences",
+                                     "--length",        "--micro-batch",    "--learning-rate", "--bias-speed",
+                                     "--balance-alpha", "--balance-scope",  "--precision",     "--moments",
+                                     "--seed",          "--evaluate-every", "--save-every"};
+  CHECK(refusal_of(unusual(), all) == "nothing thrown");  // a relative path that is the same one
+  for (const std::string& option : all)                   // no field of unusual() is as it is by default
+    CHECK(contains(refusal_of({}, {option}), "train: " + option + " is "));
+  CHECK(refusal_of({.config = "tiny", .data = {}, .steps = 8}, {"--config", "--steps"}) ==
+        "train: --steps is 8 but the run began with 7; a resumed run keeps its settings: leave --steps out");
+}
