@@ -154,8 +154,8 @@ std::string shade(double v) {  // white to dark blue
 
 /// A little larger than its place, so that no seam shows between two.
 std::string cell(double x, double y, double width, double height, const std::string& colour) {
-  return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n", x, y, width,
-                     height, colour);
+  return fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n", x, y,
+                     width + 0.4, height + 0.4, colour);
 }
 
 /// What the shades stand for: a bar at the right of `f`, `low` below and `high` on top.
