@@ -56,7 +56,7 @@ void require_tour_folder(const fs::path& out) {
 }
 
 void begin_tour_folder(const RunLock& lock) {
-  require_tour_folder(lock.folder());
+  require_tour_folder(lock.folder());  // again: now nobody else is at work there
   for (const auto& entry : fs::directory_iterator(lock.folder()))
     if (entry.path().filename() != mark && entry.path().filename() != RunLock::file_name) fs::remove_all(entry.path());
   write_file(lock.folder() / mark, "A folder of dsv3 tour: the next tour that is given it replaces all of it.\n");
