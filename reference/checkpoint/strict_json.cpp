@@ -29,7 +29,9 @@ nlohmann::json parse_strict_json(std::string_view text, const std::string& where
   try {
     return json::parse(text, check);
   } catch (const json::exception& error) {
-    throw std::runtime_error(concat(where, ": not JSON: ", std::string_view(error.what()).substr(0, 300)));
+    std::string_view why = error.what();  // "[json.exception.parse_error.101] parse error at line 2, column 7: ..."
+    if (const auto end = why.find("] "); end != why.npos) why.remove_prefix(end + 2);
+    throw std::runtime_error(concat(where, ": not JSON: ", why.substr(0, 300)));
   }
 }
 

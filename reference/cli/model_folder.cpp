@@ -20,7 +20,11 @@ std::filesystem::path model_folder(const std::filesystem::path& path) {
 
 StreamedModel open_model_folder(const std::filesystem::path& folder) {
   StreamedModel model = open_streamed(folder);
-  if (model.absent_mtp > 0)
+  if (model.absent_mtp > 0 && model.config.model.D == 0)
+    fmt::print(stderr,
+               "{}: note: the MTP modules are not stored (transformers leaves them out); the main model is whole\n",
+               folder.string());
+  else if (model.absent_mtp > 0)
     fmt::print(stderr,
                "{}: config.json announces {} MTP modules more than the checkpoint has tensors of; going on without\n",
                folder.string(), model.absent_mtp);
