@@ -2,6 +2,7 @@
 /// \file
 /// How many bytes of values a plain struct holds, straight from its fields: the memory column of Table 2.
 #pragma once
+#include <concepts>
 #include <cstddef>
 #include <type_traits>
 #include <vector>
@@ -36,9 +37,13 @@ std::size_t bytes_of_all(const T&... fields) {
 template <class T>
 std::size_t bytes_of(const T& value) {  // NOLINT(readability-function-size): one branch for each number of fields
   if constexpr (requires {
-                  value.derived();
-                  value.data();
+                  { value.bytes() } -> std::convertible_to<std::size_t>;
                 }) {
+    return value.bytes();
+  } else if constexpr (requires {
+                         value.derived();
+                         value.data();
+                       }) {
     return static_cast<std::size_t>(value.size()) * sizeof(*value.data());
   } else if constexpr (requires {
                          value.begin();

@@ -7,13 +7,9 @@
 #include <vector>
 
 #include "reference/core/matrix.hpp"
+#include "reference/linear/precision.hpp"
 
 namespace dsv3 {
-
-/// Which values a Linear reads and writes.
-/// fp32: `real` throughout. bf16: both operands of every GEMM, its result (but not a weight gradient) and the residual
-/// stream are rounded to BF16, to nearest even; sums run in FP32.
-enum class Precision { fp32, bf16 };
 
 /// The rows of a batch: sequence s owns rows begin[s] .. begin[s+1]-1, at positions first_position[s], +1, ...
 struct Sequences {
@@ -51,7 +47,8 @@ struct Context {
   Sequences sequences;
   BalanceLoss balance;
   Tap tap;
-  std::string tap_prefix;  ///< "layers.3." while layer 3 runs
+  std::string tap_prefix;   ///< "layers.3." while layer 3 runs
+  bool dispatched = false;  ///< the input and the gradient of the output come from other experts' ranks, section 3.3.3
 
   void show(const char* name, const Matrix& value) const {
     if (tap) tap(tap_prefix + name, value);

@@ -24,7 +24,7 @@ void require_constant_scales(const Fp8Part& part, Index interval, const char* wh
 
 /// out = or += a b^T of parts that fit, of one expert or of the whole.
 struct Product {
-  FloatView out;
+  FloatOut out;
   Fp8Part a, b;
 };
 
@@ -46,7 +46,7 @@ void run(const std::vector<Product>& products, const Fp8Arithmetic& how, Fp8Sums
   parallel_for(first_tile.back(), [&](Index tile) {
     const Index which = std::upper_bound(first_tile.begin(), first_tile.end(), tile) - first_tile.begin() - 1;
     const Fp8TileMaker& maker = makers[which];
-    FloatView out = products[which].out;
+    FloatOut out = products[which].out;
     const Index across = tiles_of(out.cols(), maker.cols()), index = tile - first_tile[which];
     const Index i = index / across * maker.rows(), j = index % across * maker.cols();
     maker.make(out.block(i, j, std::min(maker.rows(), out.rows() - i), std::min(maker.cols(), out.cols() - j)), i, j,
@@ -56,13 +56,13 @@ void run(const std::vector<Product>& products, const Fp8Arithmetic& how, Fp8Sums
 
 std::string shape(Index rows, Index cols) { return concat("[", rows, ", ", cols, "]"); }
 
-void require_fit(const FloatView& out, const Fp8Part& a, const Fp8Part& b, const char* where) {
+void require_fit(const FloatOut& out, const Fp8Part& a, const Fp8Part& b, const char* where) {
   require(a.depth == b.depth && out.rows() == a.size && out.cols() == b.size, where, "the left operand has ", a.size,
           " rows or columns of length ", a.depth, ", the right one ", b.size, " of length ", b.depth,
           ", and the result is ", shape(out.rows(), out.cols()), "; they do not fit");
 }
 
-void run_dense(FloatView out, const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& how, Fp8Sums sums,
+void run_dense(FloatOut out, const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& how, Fp8Sums sums,
                const char* where) {
   require_operand(*a.operand, where, "the left operand");
   require_operand(*b.operand, where, "the right operand");
@@ -77,7 +77,7 @@ void require_begin(std::span<const Index> begin, Index experts, Index rows, cons
           "begin must rise from 0 to the number of rows, ", rows);
 }
 
-void run_rows_grouped(FloatView out, const Fp8Operand& a, std::span<const Index> begin, std::span<const Fp8Operand> W,
+void run_rows_grouped(FloatOut out, const Fp8Operand& a, std::span<const Index> begin, std::span<const Fp8Operand> W,
                       bool transposed, const Fp8Arithmetic& how, const char* where) {
   require_begin(begin, std::ssize(W), a.q.rows(), where);
   require(out.rows() == a.q.rows(), where, "the result has ", out.rows(), " rows; needed are ", a.q.rows());
@@ -95,24 +95,24 @@ void run_rows_grouped(FloatView out, const Fp8Operand& a, std::span<const Index>
 
 }  // namespace
 
-void fp8_fprop(FloatView y, const Fp8Operand& x, const Fp8Operand& W, const Fp8Arithmetic& how) {
+void fp8_fprop(FloatOut y, const Fp8Operand& x, const Fp8Operand& W, const Fp8Arithmetic& how) {
   run_dense(y, whole(x, false), whole(W, false), how, Fp8Sums::replace, "fp8_fprop");
 }
 
-void fp8_dgrad(FloatView dx, const Fp8Operand& dy, const Fp8Operand& W, const Fp8Arithmetic& how) {
+void fp8_dgrad(FloatOut dx, const Fp8Operand& dy, const Fp8Operand& W, const Fp8Arithmetic& how) {
   run_dense(dx, whole(dy, false), whole(W, true), how, Fp8Sums::replace, "fp8_dgrad");
 }
 
-void fp8_wgrad(FloatView dW, const Fp8Operand& dy, const Fp8Operand& x, const Fp8Arithmetic& how) {
+void fp8_wgrad(FloatOut dW, const Fp8Operand& dy, const Fp8Operand& x, const Fp8Arithmetic& how) {
   run_dense(dW, whole(dy, true), whole(x, true), how, Fp8Sums::add, "fp8_wgrad");
 }
 
-void fp8_fprop_grouped(FloatView y, const Fp8Operand& x, std::span<const Index> begin, std::span<const Fp8Operand> W,
+void fp8_fprop_grouped(FloatOut y, const Fp8Operand& x, std::span<const Index> begin, std::span<const Fp8Operand> W,
                        const Fp8Arithmetic& how) {
   run_rows_grouped(y, x, begin, W, false, how, "fp8_fprop_grouped");
 }
 
-void fp8_dgrad_grouped(FloatView dx, const Fp8Operand& dy, std::span<const Index> begin, std::span<const Fp8Operand> W,
+void fp8_dgrad_grouped(FloatOut dx, const Fp8Operand& dy, std::span<const Index> begin, std::span<const Fp8Operand> W,
                        const Fp8Arithmetic& how) {
   run_rows_grouped(dx, dy, begin, W, true, how, "fp8_dgrad_grouped");
 }

@@ -27,7 +27,7 @@
 
 namespace dsv3 {
 
-using FloatView = Eigen::Ref<Scales, 0, Eigen::OuterStride<>>;  ///< a matrix of FP32, or a block of one
+using FloatOut = Eigen::Ref<Scales, 0, Eigen::OuterStride<>>;  ///< a matrix of FP32, or a block of one
 
 enum class ScaleOrder { together, in_turn };
 
@@ -37,19 +37,19 @@ struct Fp8Arithmetic {
 };
 
 /// Y = X W^T: x [T, K] with groups along K, W [N, K], y [T, N].
-void fp8_fprop(FloatView y, const Fp8Operand& x, const Fp8Operand& W, const Fp8Arithmetic& how = {});
+void fp8_fprop(FloatOut y, const Fp8Operand& x, const Fp8Operand& W, const Fp8Arithmetic& how = {});
 /// dX = dY W: dy [T, N] with groups along N, W [N, K], dx [T, K].
-void fp8_dgrad(FloatView dx, const Fp8Operand& dy, const Fp8Operand& W, const Fp8Arithmetic& how = {});
+void fp8_dgrad(FloatOut dx, const Fp8Operand& dy, const Fp8Operand& W, const Fp8Arithmetic& how = {});
 /// dW += dY^T X: dy [T, N] and x [T, K] with groups along the tokens T, dW [N, K].
-void fp8_wgrad(FloatView dW, const Fp8Operand& dy, const Fp8Operand& x, const Fp8Arithmetic& how = {});
+void fp8_wgrad(FloatOut dW, const Fp8Operand& dy, const Fp8Operand& x, const Fp8Arithmetic& how = {});
 
 /// The same for experts: rows begin[e] .. begin[e+1] - 1 of x, y, dx and dy are the tokens of expert e, whose weight is
 /// W[e]. begin has one more entry than there are experts, from 0 to the number of rows, not falling. Each expert gets
 /// the bits of the dense product of its rows; in Wgrad its intervals start with its first token, and the scales of dy
 /// and x must be constant in each of them (its tokens padded, or groups that begin with it).
-void fp8_fprop_grouped(FloatView y, const Fp8Operand& x, std::span<const Index> begin, std::span<const Fp8Operand> W,
+void fp8_fprop_grouped(FloatOut y, const Fp8Operand& x, std::span<const Index> begin, std::span<const Fp8Operand> W,
                        const Fp8Arithmetic& how = {});
-void fp8_dgrad_grouped(FloatView dx, const Fp8Operand& dy, std::span<const Index> begin, std::span<const Fp8Operand> W,
+void fp8_dgrad_grouped(FloatOut dx, const Fp8Operand& dy, std::span<const Index> begin, std::span<const Fp8Operand> W,
                        const Fp8Arithmetic& how = {});
 void fp8_wgrad_grouped(std::span<Scales> dW, const Fp8Operand& dy, const Fp8Operand& x, std::span<const Index> begin,
                        const Fp8Arithmetic& how = {});

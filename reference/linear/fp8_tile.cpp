@@ -60,7 +60,7 @@ Fp8TileMaker::Fp8TileMaker(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmet
       decode_a_(*a.operand, how.accumulation.sum != Sum::fp32_chain),
       decode_b_(*b.operand, how.accumulation.sum != Sum::fp32_chain) {}
 
-void Fp8TileMaker::make(FloatView out, Index i, Index j, Fp8Sums sums) const {
+void Fp8TileMaker::make(FloatOut out, Index i, Index j, Fp8Sums sums) const {
   Tile tile{i,
             j,
             out.rows(),

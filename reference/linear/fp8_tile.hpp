@@ -19,7 +19,7 @@ class Fp8TileMaker {
   Index cols() const { return cols_; }
 
   /// `out` is the tile whose upper left element is (i, j) of the product.
-  void make(FloatView out, Index i, Index j, Fp8Sums sums) const;
+  void make(FloatOut out, Index i, Index j, Fp8Sums sums) const;
 
  private:
   struct Tile;

@@ -4,19 +4,20 @@
 ///
 /// W is [out, in] as the report prints it; x and y hold one token per row. No biases anywhere in the model.
 /// Numerics contract: fp32 multiplies and sums in `real` (order: see gemm.hpp). bf16 rounds both operands to BF16 first
-/// and the result of fprop and dgrad once more at the end; wgrad adds to FP32 and is not rounded.
-/// Throws std::invalid_argument with both shapes where they do not fit.
+/// and the result of fprop and dgrad once more at the end; wgrad adds to FP32 and is not rounded. fp8: see
+/// fp8_linear.hpp. Throws std::invalid_argument with both shapes where they do not fit.
 #pragma once
 #include "reference/core/context.hpp"
 
 namespace dsv3 {
 
-Matrix fprop(const Matrix& W, const Matrix& x, Precision precision = Precision::fp32);   ///< F: y = W x, [T, out]
-Matrix dgrad(const Matrix& W, const Matrix& dy, Precision precision = Precision::fp32);  ///< B: dx = W^T dy, [T, in]
+Matrix fprop(const Matrix& W, const Matrix& x, const Precision& precision = Precision::fp32);  ///< F: y = W x, [T, out]
+Matrix dgrad(const Matrix& W, const Matrix& dy,
+             const Precision& precision = Precision::fp32);  ///< B: dx = W^T dy, [T, in]
 /// W: dW += dy x^T, [out, in]
-void wgrad(Matrix& dW, const Matrix& dy, const Matrix& x, Precision precision = Precision::fp32);
+void wgrad(Matrix& dW, const Matrix& dy, const Matrix& x, const Precision& precision = Precision::fp32);
 
-/// A value as the operators exchange it: unchanged (fp32) or rounded to BF16 (bf16).
-Matrix round_to(Precision precision, Matrix value);
+/// A value as the operators exchange it: unchanged (fp32) or rounded to BF16 (bf16, fp8).
+Matrix round_to(const Precision& precision, Matrix value);
 
 }  // namespace dsv3

@@ -12,7 +12,7 @@ namespace {
 /// Appends what the cache keeps of h; the queries of h. The new tokens are one sequence that continues the cached one.
 Mla::Queries append_and_ask(const Mla& mla, const Mla::Params& p, const Matrix& h, LatentCache& cache,
                             const Context& context) {
-  const Precision precision = context.precision;
+  const Precision& precision = context.precision;
   mla.require_fit(p, h);
   Sequences continued;
   continued.add(h.rows(), cache.length);
@@ -32,7 +32,7 @@ Mla::Queries append_and_ask(const Mla& mla, const Mla::Params& p, const Matrix& 
 }
 
 Matrix project(const Mla::Params& p, const Matrix& o, const Context& context) {
-  Matrix u = fprop(p.W_O, o, context.precision);  // Eq. (11)
+  Matrix u = fprop(p.W_O, o, context.precision.with_powers_of_two());  // Eq. (11)
   context.show("o", o);
   context.show("u", u);
   return u;

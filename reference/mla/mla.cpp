@@ -40,18 +40,18 @@ Matrix Mla::normalise(const Matrix& latent, const Matrix& g) const {
   return RmsNorm{config_.eps}.forward({g}, latent, {}).y;
 }
 
-Matrix Mla::rotary_key(const Params& p, const Matrix& h, const RopeTable& rope, Precision precision) const {
+Matrix Mla::rotary_key(const Params& p, const Matrix& h, const RopeTable& rope, const Precision& precision) const {
   Matrix k_R = fprop(p.W_KR, h, precision);  // Eq. (3)
   rope.rotate(k_R);
   return k_R;
 }
 
-Matrix Mla::compress_query(const Params& p, const Matrix& h, Precision precision) const {
+Matrix Mla::compress_query(const Params& p, const Matrix& h, const Precision& precision) const {
   return config_.d_c_prime > 0 ? fprop(p.W_DQ, h, precision) : Matrix{};  // Eq. (6)
 }
 
 Mla::Queries Mla::queries(const Params& p, const Matrix& c_Q, const Matrix& h, const RopeTable& rope,
-                          Precision precision) const {
+                          const Precision& precision) const {
   Queries q;
   if (config_.d_c_prime > 0) q.c_Q_hat = normalise(c_Q, p.g_Q);
   const Matrix& from = config_.d_c_prime > 0 ? q.c_Q_hat : h;
@@ -75,22 +75,23 @@ Forward<Mla::Stored> Mla::forward(const Params& p, const Matrix& h, const Contex
   require_fit(p, h);
   require(h.rows() == context.sequences.rows(), "Mla", "h is ", shape_text(h), " but the sequences have ",
           context.sequences.rows(), " rows");
-  const Precision precision = context.precision;
+  const Precision& precision = context.precision;
   Stored stored;
   stored.c_Q = compress_query(p, h, precision);
   stored.c_KV = fprop(p.W_DKV, h, precision);  // Eq. (1)
   stored.k_R = rotary_key(p, h, RopeTable(config_.rope, context.sequences), precision);
   const Recomputed r = recompute(p, stored, h, context);
-  attend_heads(r, stored, context.sequences);    // Eq. (10)
-  Matrix u = fprop(p.W_O, stored.o, precision);  // Eq. (11)
+  Matrix o = attend_heads(r, stored, context.sequences);       // Eq. (10)
+  Matrix u = fprop(p.W_O, o, precision.with_powers_of_two());  // Eq. (11)
 
   if (config_.d_c_prime > 0) context.show("c_Q", stored.c_Q);
   context.show("c_KV", stored.c_KV);
   context.show("q_C", r.q.q_C);
   context.show("q_R", r.q.q_R);
   context.show("k_R", stored.k_R);
-  context.show("o", stored.o);
+  context.show("o", o);
   context.show("u", u);
+  stored.o = precision.keeps_fp8() ? Kept::in_e5m6(o) : Kept(std::move(o));
   return {std::move(u), std::move(stored)};
 }
 
@@ -98,14 +99,15 @@ Backward<Mla::Deferred> Mla::backward_input(const Params& p, Stored&& stored, Ma
                                             const Context& context) const {
   require_fit(p, h);
   require(shape_of(du) == shape_of(h) && stored.o.rows() == h.rows() && h.rows() == context.sequences.rows(), "Mla",
-          "h is ", shape_text(h), ", du ", shape_text(du), ", o ", shape_text(stored.o), " and the sequences have ",
-          context.sequences.rows(), " rows; they must be of the same call");
-  const Precision precision = context.precision;
+          "h is ", shape_text(h), ", du ", shape_text(du), ", o of ", stored.o.rows(), " rows and the sequences have ",
+          context.sequences.rows(), "; they must be of the same call");
+  const Precision& precision = context.precision;
   const RmsNorm norm{config_.eps};
   Recomputed r = recompute(p, stored, h, context);
 
   const Matrix d_o = dgrad(p.W_O, du, precision);  // u = W_O o
-  HeadGradients d = attend_heads_backward(r, stored, d_o, context.sequences);
+  Matrix o = std::move(stored.o).value();
+  HeadGradients d = attend_heads_backward(r, stored, o, d_o, context.sequences);
   const RopeTable rope(config_.rope, context.sequences);
   rope.rotate_back(d.q_R);  // q_R = RoPE(W_QR c_Q_hat)
   rope.rotate_back(d.k_R);  // k_R = RoPE(W_KR h)
@@ -131,7 +133,7 @@ Backward<Mla::Deferred> Mla::backward_input(const Params& p, Stored&& stored, Ma
            .c_Q_hat = std::move(r.q.c_Q_hat),
            .c_KV_hat = std::move(r.c_KV_hat),
            .d = std::move(d),
-           .o = std::move(stored.o),
+           .o = std::move(o),
            .du = std::move(du),
            .g_Q = std::move(query.deferred),
            .g_KV = std::move(g_KV)}};
@@ -146,13 +148,13 @@ void Mla::backward_weight(Deferred&& deferred, Params& grads, const Context& con
     RmsNorm{config_.eps}.backward_weight(std::move(gain), sum, context);
     dg = std::move(sum.g);
   };
-  add(grads.W_DKV, dc_KV, h);                        // Eq. (1)
-  add(grads.W_UK, d.k_C, c_KV_hat);                  // Eq. (2)
-  add(grads.W_KR, d.k_R, h);                         // Eq. (3)
-  add(grads.W_UV, d.v_C, c_KV_hat);                  // Eq. (5)
-  add(grads.W_UQ, d.q_C, compressed ? c_Q_hat : h);  // Eq. (7)
-  add(grads.W_QR, d.q_R, compressed ? c_Q_hat : h);  // Eq. (8)
-  add(grads.W_O, du, o);                             // Eq. (11)
+  add(grads.W_DKV, dc_KV, h);                                                     // Eq. (1)
+  add(grads.W_UK, d.k_C, c_KV_hat);                                               // Eq. (2)
+  add(grads.W_KR, d.k_R, h);                                                      // Eq. (3)
+  add(grads.W_UV, d.v_C, c_KV_hat);                                               // Eq. (5)
+  add(grads.W_UQ, d.q_C, compressed ? c_Q_hat : h);                               // Eq. (7)
+  add(grads.W_QR, d.q_R, compressed ? c_Q_hat : h);                               // Eq. (8)
+  wgrad(grads.W_O, du, o, context.precision.with_powers_of_two().with_kept_x());  // Eq. (11)
   add_gain(grads.g_KV, std::move(deferred.g_KV));
   if (!compressed) return;
   add(grads.W_DQ, dc_Q, h);  // Eq. (6)

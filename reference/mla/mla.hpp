@@ -3,6 +3,7 @@
 /// Multi-head Latent Attention as it trains, Eqs. (1) to (11); what a decoder does instead is in absorbed.hpp.
 #pragma once
 #include "reference/core/component.hpp"
+#include "reference/linear/kept.hpp"
 #include "reference/mla/weights.hpp"
 #include "reference/norm/rms_norm.hpp"
 #include "reference/rope/rope.hpp"
@@ -26,10 +27,12 @@ void validate(const MlaConfig& config);
 ///
 /// Numerics contract: the products with weights follow `context.precision`; norms, RoPE, scores, softmax and o run in
 /// `real` and are not rounded in between. scale: see softmax_scale.
+/// fp8: o, the input of W_O, is quantised with powers of two as scales; it is kept in E5M6, which is what B and W read.
 /// Intermediate values shown: c_Q, c_KV (before their norms), q_C, q_R, k_R (after RoPE), o, u.
 /// Differs from the report: the equations leave out the RMSNorm on the two latents, which section 4.2 names; k_R is not
 /// normalised. The factors at "width bottlenecks" of section 4.2 have no published value and are 1, as in the released
-/// code. With YaRN the scale has the factor of section 4.3.
+/// code. With YaRN the scale has the factor of section 4.3. Section 3.3.3 does not say whether F, too, reads o in E5M6;
+/// tensor cores have no such products, so here F reads o in the recipe's format.
 class Mla {
  public:
   using Params = MlaWeights<Matrix>;
@@ -39,7 +42,7 @@ class Mla {
     Matrix c_Q;   ///< [T, d_c'] before the norm; [0, 0] without query compression
     Matrix c_KV;  ///< [T, d_c] before the norm
     Matrix k_R;   ///< [T, d_h^R] after RoPE
-    Matrix o;     ///< [T, n_h d_v]
+    Kept o;       ///< [T, n_h d_v]; fp8: in E5M6
     Matrix lse;   ///< [T, n_h], see attend
   };
   struct Queries {
@@ -78,10 +81,11 @@ class Mla {
 
   /// The parts that a decoder shares.
   /// @{
-  Matrix rotary_key(const Params& p, const Matrix& h, const RopeTable& rope, Precision precision) const;  ///< (3)
-  Matrix compress_query(const Params& p, const Matrix& h, Precision precision) const;                     ///< (6)
+  Matrix rotary_key(const Params& p, const Matrix& h, const RopeTable& rope,
+                    const Precision& precision) const;                                        ///< (3)
+  Matrix compress_query(const Params& p, const Matrix& h, const Precision& precision) const;  ///< (6)
   Queries queries(const Params& p, const Matrix& c_Q, const Matrix& h, const RopeTable& rope,
-                  Precision precision) const;                     ///< (7), (8)
+                  const Precision& precision) const;              ///< (7), (8)
   Matrix normalise(const Matrix& latent, const Matrix& g) const;  ///< the RMSNorm on c_Q or c_KV
   /// Throws std::invalid_argument unless `p` has the shapes of the configuration and `h` its width.
   void require_fit(const Params& p, const Matrix& h) const;
@@ -90,9 +94,9 @@ class Mla {
   /// @}
 
  private:
-  /// Eqs. (4), (9), (10): writes stored.o and stored.lse.
-  void attend_heads(const Recomputed& r, Stored& stored, const Sequences& sequences) const;
-  HeadGradients attend_heads_backward(const Recomputed& r, const Stored& stored, const Matrix& d_o,
+  /// Eqs. (4), (9), (10): o; writes stored.lse.
+  Matrix attend_heads(const Recomputed& r, Stored& stored, const Sequences& sequences) const;
+  HeadGradients attend_heads_backward(const Recomputed& r, const Stored& stored, const Matrix& o, const Matrix& d_o,
                                       const Sequences& sequences) const;
 
   MlaConfig config_;

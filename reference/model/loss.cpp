@@ -64,12 +64,14 @@ HeadLoss for_each_chunk(const Matrix& W, const Matrix& h, std::span<const Token>
 
 }  // namespace
 
-HeadLoss head_loss(const Matrix& W, const Matrix& h, std::span<const Token> targets, Precision precision, Index chunk) {
+HeadLoss head_loss(const Matrix& W, const Matrix& h, std::span<const Token> targets, const Precision& precision,
+                   Index chunk) {
   return for_each_chunk(round_to(precision, W), round_to(precision, h), targets, chunk, [](Index, const Matrix&) {});
 }
 
 HeadLoss head_loss_and_gradients(const Matrix& W, Matrix& dW, const Matrix& h, Matrix& dh,
-                                 std::span<const Token> targets, double weight, Precision precision, Index chunk) {
+                                 std::span<const Token> targets, double weight, const Precision& precision,
+                                 Index chunk) {
   const Matrix W_seen = round_to(precision, W), h_seen = round_to(precision, h);
   dh.resize(h.rows(), h.cols());
   const HeadLoss loss = for_each_chunk(W_seen, h_seen, targets, chunk, [&](Index first, Matrix& d_logits) {

@@ -23,12 +23,12 @@ struct HeadLoss {
 /// Numerics contract: operands rounded as by fprop, logits and softmax in `real`, maximum subtracted first.
 /// Throws std::invalid_argument for shapes that do not fit and targets outside 0 .. V-1.
 HeadLoss head_loss(const Matrix& W, const Matrix& h, std::span<const Token> targets,
-                   Precision precision = Precision::fp32, Index chunk = 512);
+                   const Precision& precision = Precision::fp32, Index chunk = 512);
 
 /// The same, and its gradients times `weight`: dW += weight dL/dW, dh = weight dL/dh. The loss ends the graph, so its
 /// gradient is known in the forward pass and no logits are computed twice (there is no separate B and W here).
 HeadLoss head_loss_and_gradients(const Matrix& W, Matrix& dW, const Matrix& h, Matrix& dh,
-                                 std::span<const Token> targets, double weight, Precision precision = Precision::fp32,
-                                 Index chunk = 512);
+                                 std::span<const Token> targets, double weight,
+                                 const Precision& precision = Precision::fp32, Index chunk = 512);
 
 }  // namespace dsv3

@@ -63,7 +63,7 @@ Matrix beside(const Matrix& left, const Matrix& right) {
 class Pass {
  public:
   Pass(const Model& model, const ModelWeights<Matrix>& p, const Batch& batch, const BalanceLoss& balance,
-       Precision precision)
+       const Precision& precision)
       : model_(model), p_(p), batch_(batch) {
     const Index T = batch.length;
     require(batch.count >= 1 && T > model.config.D, "batch", batch.count, " sequences of ", T,
@@ -130,7 +130,7 @@ class Pass {
   }
 
  private:
-  Precision precision() const { return contexts_[0].precision; }
+  const Precision& precision() const { return contexts_[0].precision; }
 
   /// t_{i+k+1} for the positions i = 1 .. T-k of module k (0: the main model).
   std::vector<Token> targets(Index k) const { return batch_.slice(k + 1, batch_.length - k); }
@@ -204,14 +204,14 @@ class Pass {
 
 }  // namespace
 
-BatchLoss Model::loss(const ModelWeights<Matrix>& p, const Batch& batch, Precision precision) const {
+BatchLoss Model::loss(const ModelWeights<Matrix>& p, const Batch& batch, const Precision& precision) const {
   Pass pass(*this, p, batch, {}, precision);
   pass.forward(false);
   return pass.losses();
 }
 
 BatchLoss Model::loss_and_gradients(const ModelWeights<Matrix>& p, ModelWeights<Matrix>& grads, const Batch& batch,
-                                    const Objective& objective, Precision precision) const {
+                                    const Objective& objective, const Precision& precision) const {
   Pass pass(*this, p, batch, objective.balance, precision);
   pass.forward(true);
   pass.measure();

@@ -53,11 +53,11 @@ struct Model {
   explicit Model(const ModelConfig& config);
 
   /// Loss of a batch without gradients. Throws std::invalid_argument for a batch that does not fit the model.
-  BatchLoss loss(const ModelWeights<Matrix>& p, const Batch& batch, Precision precision = Precision::fp32) const;
+  BatchLoss loss(const ModelWeights<Matrix>& p, const Batch& batch, const Precision& precision = Precision::fp32) const;
 
   /// Loss of a batch; adds the gradient of `objective` to `grads`. Bits do not depend on the number of threads.
   BatchLoss loss_and_gradients(const ModelWeights<Matrix>& p, ModelWeights<Matrix>& grads, const Batch& batch,
-                               const Objective& objective, Precision precision = Precision::fp32) const;
+                               const Objective& objective, const Precision& precision = Precision::fp32) const;
 };
 
 /// b_i of every MoE layer and MTP module moved by gamma against its load of the step, section 2.1.2.

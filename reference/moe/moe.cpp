@@ -22,6 +22,12 @@ Routing route_tokens(const GateConfig& config, const MoeWeights<Matrix>& p, cons
   return routing;
 }
 
+/// What a routed expert runs in: its tokens come through dispatch.
+Context routed(Context context) {
+  context.dispatched = true;
+  return context;
+}
+
 /// f(expert) for every expert that has tokens, on all threads.
 template <class F>
 void for_each_busy_expert(const Dispatch& dispatch, const F& f) {
@@ -98,8 +104,9 @@ Forward<Moe::Stored> Moe::forward(const Params& p, const Matrix& u, const Contex
   stored.dispatch = sort_by_expert(stored.routing.experts, config.gate.N_r);
   stored.experts.resize(config.gate.N_r);
   Matrix y(stored.dispatch.rows(), config.d);
+  const Context of_expert = routed(context);
   for_each_busy_expert(stored.dispatch, [&](Index i) {
-    auto [y_i, ab] = ffn.forward(p.experts[i], gather(u, stored.dispatch.tokens(i)), context);
+    auto [y_i, ab] = ffn.forward(p.experts[i], gather(u, stored.dispatch.tokens(i)), of_expert);
     rows_of(y, stored.dispatch, i) = y_i;
     stored.experts[i] = std::move(ab);
   });
@@ -124,14 +131,15 @@ Moe::Recomputed Moe::recompute(const Params& p, const Stored& stored, const Matr
 Moe::RoutedGradient Moe::backward_experts(const Params& p, Stored& stored, const Matrix& u, const Matrix& dh,
                                           const Context& context) const {
   const Dispatch& dispatch = stored.dispatch;
+  const Context of_expert = routed(context);
   Recomputed recomputed = recompute(p, stored, u, context);
   RoutedGradient out{Matrix(dispatch.rows(), config.d), Matrix(u.rows(), config.gate.K_r),
                      std::vector<Expert>(config.gate.N_r)};
   for_each_busy_expert(dispatch, [&](Index i) {
     const SwigluWeights<Matrix>& w = p.experts[i];
     Matrix z = std::move(recomputed.experts[i].z);
-    Matrix dz = dgrad(w.W_down, gather(dh, dispatch.tokens(i)), context.precision);  // y = W_down z
-    set_weight_gradients(out.dg, dispatch, i, z, dz);                                // h' += g y
+    Matrix dz = dgrad(w.W_down, gather(dh, dispatch.tokens(i)), arriving(of_expert));  // y = W_down z
+    set_weight_gradients(out.dg, dispatch, i, z, dz);                                  // h' += g y
     dz = scale_rows(std::move(dz), gather_weights(dispatch, stored.routing.g, i));
     auto [da, db] = swiglu_backward(std::move(stored.experts[i]), dz);  // z = silu(a) * b
     auto du_i = rows_of(out.du_rows, dispatch, i);
@@ -170,13 +178,14 @@ Backward<Moe::Deferred> Moe::backward_input(const Params& p, Stored&& stored, Ma
 void Moe::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {
   require_experts(config, grads);
   const Dispatch& dispatch = deferred.dispatch;
+  const Context of_expert = routed(context);
   for_each_busy_expert(dispatch, [&](Index i) {
     auto& [z, da, db] = deferred.experts[i];
     const auto tokens = dispatch.tokens(i);
     Matrix dh_i = scale_rows(gather(deferred.shared.dh, tokens), gather_weights(dispatch, deferred.g, i));
     ffn.backward_weight(
         {gather(deferred.shared.u, tokens), std::move(z), std::move(dh_i), std::move(da), std::move(db)},
-        grads.experts[i], context);
+        grads.experts[i], of_expert);
   });
   if (config.gate.N_r > 0) wgrad(grads.e, deferred.dlogits, deferred.shared.u);
   ffn.backward_weight(std::move(deferred.shared), grads.shared, context);
@@ -189,11 +198,12 @@ Matrix Moe::infer(const Params& p, const Matrix& u, const ExpertSource& expert, 
   const Routing routing = route_tokens(config.gate, p, u, context);
   const Dispatch dispatch = sort_by_expert(routing.experts, config.gate.N_r);
   Matrix y(dispatch.rows(), config.d);
+  const Context of_expert = routed(context);
   for (Index i = 0; i < config.gate.N_r; ++i) {
     if (dispatch.rows(i) == 0) continue;
     const SwigluWeights<Matrix>& w = expert(i);
     require_ffn(w, config.d, config.d_expert);
-    rows_of(y, dispatch, i) = ffn.forward(w, gather(u, dispatch.tokens(i)), context).y;
+    rows_of(y, dispatch, i) = ffn.forward(w, gather(u, dispatch.tokens(i)), of_expert).y;
   }
   add_combined(h_prime, dispatch, routing.g, y);
   return h_prime;

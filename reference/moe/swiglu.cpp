@@ -30,15 +30,7 @@ void with_sigmoid(const Matrix& a, const F& f) {
 
 SwigluWeights<Shape> swiglu_shapes(Index d, Index f) { return {{f, d}, {f, d}, {d, f}}; }
 
-Forward<SwigluFfn::Stored> SwigluFfn::forward(const Params& p, const Matrix& u, const Context& context) const {
-  Stored stored{fprop(p.W_gate, u, context.precision), fprop(p.W_up, u, context.precision)};
-  const Matrix z = recompute(p, stored, u, context).z;
-  return {fprop(p.W_down, z, context.precision), std::move(stored)};
-}
-
-SwigluFfn::Recomputed SwigluFfn::recompute(const Params&, const Stored& stored, const Matrix&,
-                                           const Context& context) const {
-  const Matrix &a = stored.a, &b = stored.b;
+Matrix SwigluFfn::activate(const Matrix& a, const Matrix& b, const Precision& precision) {
   require(shape_of(a) == shape_of(b), "SwigluFfn", "a is ", shape_text(a), " but b is ", shape_text(b),
           "; W_gate and W_up need the same shape");
   Matrix z(a.rows(), a.cols());
@@ -46,11 +38,26 @@ SwigluFfn::Recomputed SwigluFfn::recompute(const Params&, const Stored& stored, 
     const Index n = sigma.size();
     Values(z.data() + begin, n) = ConstValues(a.data() + begin, n) * sigma * ConstValues(b.data() + begin, n);
   });
-  return {round_to(context.precision, std::move(z))};
+  return round_to(precision, std::move(z));
+}
+
+Forward<SwigluFfn::Stored> SwigluFfn::forward(const Params& p, const Matrix& u, const Context& context) const {
+  const Precision& precision = context.precision;
+  Matrix a = fprop(p.W_gate, u, arriving(context)), b = fprop(p.W_up, u, arriving(context));
+  Matrix h = fprop(p.W_down, activate(a, b, precision), precision);
+  if (precision.keeps_fp8())
+    return {std::move(h), {Kept::in_fp8(a, precision.recipe), Kept::in_fp8(b, precision.recipe)}};
+  return {std::move(h), {std::move(a), std::move(b)}};
+}
+
+SwigluFfn::Recomputed SwigluFfn::recompute(const Params&, const Stored& stored, const Matrix&,
+                                           const Context& context) const {
+  Matrix a, b;  // where they were kept as codes
+  return {activate(stored.a.read(a), stored.b.read(b), context.precision)};
 }
 
 SwigluGradient swiglu_backward(SwigluFfn::Stored&& stored, const Matrix& dz) {
-  Matrix a = std::move(stored.a), b = std::move(stored.b);
+  Matrix a = std::move(stored.a).value(), b = std::move(stored.b).value();
   require(shape_of(dz) == shape_of(a), "swiglu_backward", "dz is ", shape_text(dz), " but a is ", shape_text(a),
           "; they need the same shape");
   with_sigmoid(a, [&](Index begin, const auto& sigma) {
@@ -67,7 +74,7 @@ SwigluGradient swiglu_backward(SwigluFfn::Stored&& stored, const Matrix& dz) {
 Backward<SwigluFfn::Deferred> SwigluFfn::backward_input(const Params& p, Stored&& stored, Matrix&& u, Matrix&& dh,
                                                         const Context& context) const {
   Matrix z = recompute(p, stored, u, context).z;
-  const Matrix dz = dgrad(p.W_down, dh, context.precision);  // h = W_down z
+  const Matrix dz = dgrad(p.W_down, dh, arriving(context));  // h = W_down z
   auto [da, db] = swiglu_backward(std::move(stored), dz);    // z = silu(a) * b
   Matrix du = dgrad(p.W_gate, da, context.precision);        // a = W_gate u
   du += dgrad(p.W_up, db, context.precision);                // b = W_up u
@@ -76,9 +83,9 @@ Backward<SwigluFfn::Deferred> SwigluFfn::backward_input(const Params& p, Stored&
 
 void SwigluFfn::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {
   const auto [u, z, dh, da, db] = std::move(deferred);
-  wgrad(grads.W_down, dh, z, context.precision);
-  wgrad(grads.W_gate, da, u, context.precision);
-  wgrad(grads.W_up, db, u, context.precision);
+  wgrad(grads.W_down, dh, z, arriving(context));
+  wgrad(grads.W_gate, da, u, arriving(context));
+  wgrad(grads.W_up, db, u, arriving(context));
 }
 
 }  // namespace dsv3

@@ -4,6 +4,7 @@
 #pragma once
 #include "reference/core/component.hpp"
 #include "reference/core/parameters.hpp"
+#include "reference/linear/kept.hpp"
 
 namespace dsv3 {
 
@@ -33,11 +34,12 @@ SwigluWeights<Shape> swiglu_shapes(Index d, Index f);
 ///
 /// Throws std::invalid_argument where shapes do not fit.
 ///
-/// Differs from the report: a and b are kept as `real`, not in FP8.
+/// fp8: a and b are kept in FP8, so B sees them (and z) quantised, which F did not. Where context.dispatched, the
+/// scales of u in F and of dh in B, and of what W reads, are powers of two.
 struct SwigluFfn {
   using Params = SwigluWeights<Matrix>;
   struct Stored {
-    Matrix a, b;  ///< W_gate u and W_up u, [T, f]
+    Kept a, b;  ///< W_gate u and W_up u, [T, f]
   };
   struct Recomputed {
     Matrix z;  ///< silu(a) * b, [T, f]
@@ -51,6 +53,9 @@ struct SwigluFfn {
   Backward<Deferred> backward_input(const Params& p, Stored&& stored, Matrix&& u, Matrix&& dh,
                                     const Context& context) const;
   void backward_weight(Deferred&& deferred, Params& grads, const Context& context) const;
+
+ private:
+  static Matrix activate(const Matrix& a, const Matrix& b, const Precision& precision);  ///< z
 };
 static_assert(Component<SwigluFfn>);
 
@@ -60,5 +65,10 @@ struct SwigluGradient {
 
 /// Through z = silu(a) * b: da = dz b Sigmoid(a) (1 + a (1 - Sigmoid(a))), db = dz silu(a). Takes the place of a and b.
 SwigluGradient swiglu_backward(SwigluFfn::Stored&& stored, const Matrix& dz);
+
+/// That of what comes to an expert from other ranks or goes back to them: in FP8 with powers of two as scales if so.
+inline Precision arriving(const Context& context) {
+  return context.dispatched ? context.precision.with_powers_of_two() : context.precision;
+}
 
 }  // namespace dsv3

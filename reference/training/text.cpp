@@ -62,7 +62,7 @@ Batch held_out_batch(const RunText& text, Index sequence_length, Index limit) {
 }
 
 double evaluate(const Model& model, const ModelWeights<Matrix>& weights, const Batch& held_out, Index micro_batch,
-                Precision precision) {
+                const Precision& precision) {
   double sum = 0;
   Index tokens = 0;
   const Index width = held_out.length + 1;

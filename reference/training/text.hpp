@@ -34,6 +34,6 @@ Batch held_out_batch(const RunText& text, Index sequence_length, Index limit);
 
 /// Mean -log P per token of the held-out batch, in pieces of `micro_batch` sequences.
 double evaluate(const Model& model, const ModelWeights<Matrix>& weights, const Batch& held_out, Index micro_batch,
-                Precision precision);
+                const Precision& precision);
 
 }  // namespace dsv3

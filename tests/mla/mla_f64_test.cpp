@@ -116,12 +116,12 @@ TEST_CASE("MLA: a head's rows are one block of each up-projection, and its outpu
   const Mla mla(config);
   auto p = example_weights(config);
   const Context context = context_of({{9, 0}});
-  const Matrix h = probe(9, config.d, 1), o = mla.forward(p, h, context).stored.o;
+  const Matrix h = probe(9, config.d, 1), o = mla.forward(p, h, context).stored.o.value();
   p.W_UQ.middleRows(6, 6) *= 2;  // head 1 of three
   p.W_QR.middleRows(8, 8) *= 3;
   p.W_UK.middleRows(6, 6) *= 2;
   p.W_UV.middleRows(5, 5) *= 2;
-  const Matrix other = mla.forward(p, h, context).stored.o;
+  const Matrix other = mla.forward(p, h, context).stored.o.value();
   CHECK(different(o.leftCols(5), other.leftCols(5)) == "");
   CHECK(different(o.rightCols(5), other.rightCols(5)) == "");
   CHECK(outside(o.middleCols(5, 5), other.middleCols(5, 5), 0.1) != "");

@@ -86,7 +86,7 @@ TEST_CASE("MLA: F keeps c_Q, c_KV, k_R, o and a number per row and head; the res
   CHECK(shape_of(stored.c_Q) == Shape{9, 14});
   CHECK(shape_of(stored.c_KV) == Shape{9, 10});
   CHECK(shape_of(stored.k_R) == Shape{9, 8});
-  CHECK(shape_of(stored.o) == Shape{9, 15});
+  CHECK(shape_of(stored.o.value()) == Shape{9, 15});
   CHECK(shape_of(stored.lse) == Shape{9, 3});
 }
 
@@ -103,7 +103,7 @@ TEST_CASE("MLA: intermediate values are shown under the report's letters with th
     CHECK(different(shown["layers.3.u"], u) == "");
     CHECK(different(shown["layers.3.c_KV"], stored.c_KV) == "");
     CHECK(different(shown["layers.3.k_R"], stored.k_R) == "");
-    CHECK(different(shown["layers.3.o"], stored.o) == "");
+    CHECK(different(shown["layers.3.o"], stored.o.value()) == "");
     if (d_c_prime) CHECK(different(shown["layers.3.c_Q"], stored.c_Q) == "");
     CHECK(shape_of(shown["layers.3.q_C"]) == Shape{9, 18});
     CHECK(shape_of(shown["layers.3.q_R"]) == Shape{9, 24});
@@ -118,7 +118,7 @@ TEST_CASE("MLA in bf16: the products round, the attention between them does not"
   context.precision = Precision::bf16;
   const auto [u, stored] = Mla(config).forward(p, h, context);
   for (const Matrix& product : {u, stored.c_Q, stored.c_KV}) CHECK(different(product, rounded(product)) == "");
-  for (const Matrix& value : {stored.k_R, stored.o}) CHECK(different(value, rounded(value)) != "");
+  for (const Matrix& value : {stored.k_R, stored.o.value()}) CHECK(different(value, rounded(value)) != "");
   CHECK(outside(u, fp32, 1e-3) != "");
   // u reaches 7: some 10 BF16 units (2^-8 relative), for five products in a chain with rounded operands
   CHECK(outside(u, fp32, 0.3) == "");
@@ -148,7 +148,7 @@ TEST_CASE("MLA in bf16: every product of F, B and W is the Linear of its operand
     CHECK(different(r.q.q_R, roped(fprop(p.W_QR, query_in, bf16))) == "");
     CHECK(different(r.k_C, fprop(p.W_UK, r.c_KV_hat, bf16)) == "");
     CHECK(different(r.v_C, fprop(p.W_UV, r.c_KV_hat, bf16)) == "");
-    CHECK(different(u, fprop(p.W_O, stored.o, bf16)) == "");
+    CHECK(different(u, fprop(p.W_O, stored.o.value(), bf16)) == "");
 
     const Matrix c_Q = stored.c_Q, c_KV = stored.c_KV;
     auto [dh, w] = mla.backward_input(p, std::move(stored), Matrix(h), Matrix(du), context);

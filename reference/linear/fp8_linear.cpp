@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "reference/linear/fp8_linear.hpp"
+
+#include "reference/formats/bf16.hpp"
+#include "reference/linear/amax_histories.hpp"
+
+namespace dsv3 {
+namespace {
+
+using Operand = AmaxHistories::Operand;
+
+Fp8Operand operand_of(const Quantised& x) {
+  return {x.q, x.s, x.groups, values_of(x.format).data(), format(x.format).min_exponent()};
+}
+
+/// An operand of the product with one weight (or gradient of it), which `weight` tells apart from others.
+struct Quantiser {
+  const Fp8Recipe& recipe;
+  const void* weight;
+
+  Quantised operator()(const FloatView& x, Operand operand, const Groups& tiles) const {
+    const FormatId format = operand == Operand::dy ? recipe.gradient : recipe.forward;
+    if (recipe.scaling == Scaling::delayed && recipe.histories != nullptr)
+      return quantise_delayed(x, recipe.histories->of(weight, operand, format));
+    const Groups groups = recipe.scaling == Scaling::fine_grained ? tiles : per_tensor(x.rows(), x.cols());
+    return quantise(x, {.format = format, .groups = groups, .scale = recipe.scale});
+  }
+};
+
+FloatMatrix bf16_values(const Matrix& x) { return round_to_bf16(x).cast<float>(); }
+
+Matrix result(const FloatMatrix& y) { return round_to_bf16(y.cast<real>()); }
+
+/// f(m as FP32), which may change it.
+template <class F>
+void as_float(Matrix& m, const F& f) {
+  if constexpr (std::is_same_v<real, float>) {
+    f(m);
+  } else {
+    FloatMatrix copy = m.cast<float>();
+    f(copy);
+    m = copy.cast<real>();
+  }
+}
+
+}  // namespace
+
+Matrix fprop_in_fp8(const Matrix& W, const Matrix& x, const Fp8Recipe& recipe) {
+  const Quantiser q{recipe, W.data()};
+  const Quantised x_q = q(bf16_values(x), Operand::x, tile_1x128);
+  const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
+  FloatMatrix y(x.rows(), W.rows());
+  fp8_fprop(y, operand_of(x_q), operand_of(W_q), recipe.arithmetic);
+  return result(y);
+}
+
+Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) {
+  const Quantiser q{recipe, W.data()};
+  const Quantised dy_q = q(bf16_values(dy), Operand::dy, recipe.dgrad_groups);
+  const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
+  FloatMatrix dx(dy.rows(), W.cols());
+  fp8_dgrad(dx, operand_of(dy_q), operand_of(W_q), recipe.arithmetic);
+  return result(dx);
+}
+
+void wgrad_in_fp8(Matrix& dW, const Matrix& dy, const Matrix& x, const Fp8Recipe& recipe) {
+  const Quantiser q{recipe, dW.data()};
+  const bool once = recipe.x_is_kept || recipe.scaling != Scaling::fine_grained;
+  Quantised x_q = q(bf16_values(x), Operand::x, once ? tile_128x1 : tile_1x128);
+  if (!once) x_q = requantise(x_q, {.format = recipe.forward, .groups = tile_128x1, .scale = recipe.scale});
+  const Quantised dy_q = q(bf16_values(dy), Operand::dy, tile_128x1);
+  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy_q), operand_of(x_q), recipe.arithmetic); });
+}
+
+}  // namespace dsv3
