@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "reference/linear/fp8_panels.hpp"
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#pragma GCC diagnostic ignored "-Wpsabi"  // wide vectors cross no border of this file
+
+namespace dsv3 {
+namespace {
+
+using Floats [[gnu::vector_size(32)]] = float;
+using Ints [[gnu::vector_size(32)]] = std::int32_t;
+using Bytes [[gnu::vector_size(8)]] = std::uint8_t;
+constexpr Index lanes = 8, cols_together = 64;
+
+constexpr std::int32_t bits_of(int shift) { return (0x7F << shift) | std::bit_cast<std::int32_t>(-0.0f); }
+
+/// Codes of IEEE-like layout: the lower bits, read as an FP32, times a power of two.
+void decode_lanes(float* to, const std::uint8_t* codes, int shift, float factor) {
+  Bytes bytes;
+  std::memcpy(&bytes, codes, sizeof bytes);
+  const Ints sign_first = __builtin_convertvector(bytes, Ints) << 24;
+  const Floats values = std::bit_cast<Floats>((sign_first >> (24 - shift)) & bits_of(shift)) * factor;
+  std::memcpy(to, &values, sizeof values);
+}
+
+/// The same of one code, to find out whether a format is of that layout.
+float decode_one(int code, int shift, float factor) {
+  return std::bit_cast<float>((std::int32_t(std::uint32_t(code) << 24) >> (24 - shift)) & bits_of(shift)) * factor;
+}
+
+/// Is every finite value what decode_one says, and are the codes that are not the largest ones of each sign?
+bool is_layout(const std::array<float, 256>& values, int largest, int shift, float factor) {
+  for (int code = 0; code < 256; ++code) {
+    const bool finite = (code & 0x7F) <= largest;
+    if (std::isfinite(values[code]) != finite || (finite && values[code] != decode_one(code, shift, factor)))
+      return false;
+  }
+  return true;
+}
+
+bool any_code(const Codes& q, const std::array<bool, 256>& of_these) {
+  return std::any_of(q.data(), q.data() + q.size(), [&](std::uint8_t code) { return of_these[code]; });
+}
+
+bool any_above(const Codes& q, int largest) {
+  int above = 0;  // no early end, so that it is done in vectors
+  for (Index i = 0; i < q.size(); ++i) above |= (q.data()[i] & 0x7F) > largest;
+  return above != 0;
+}
+
+/// to(col, row) = from(row, col), eight by eight.
+void transpose_square(float* to, Index to_step, const float* from, Index from_step) {
+  using Packet = Eigen::internal::packet_traits<float>::type;
+  constexpr Index size = Eigen::internal::packet_traits<float>::size;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // "may alias", which PacketBlock does not need
+  Eigen::internal::PacketBlock<Packet, size> square;
+#pragma GCC diagnostic pop
+  for (Index row = 0; row < lanes; row += size)
+    for (Index col = 0; col < lanes; col += size) {
+      for (Index i = 0; i < size; ++i)
+        square.packet[i] = Eigen::internal::ploadu<Packet>(from + (row + i) * from_step + col);
+      Eigen::internal::ptranspose(square);
+      for (Index i = 0; i < size; ++i) Eigen::internal::pstoreu(to + (col + i) * to_step + row, square.packet[i]);
+    }
+}
+
+}  // namespace
+
+Decoder::Decoder(const Fp8Operand& operand, bool finite_only) {
+  std::array<bool, 256> special{};
+  int largest = 0;
+  for (int code = 0; code < 256; ++code) {
+    values_[code] = operand.values[code];
+    special[code] = !std::isfinite(values_[code]);
+    if (code < 128 && !special[code]) largest = code;
+  }
+  int shift = 0;
+  for (int s = 17; s <= 22 && shift == 0; ++s) {
+    factor_ = values_[1] / decode_one(1, s, 1);
+    if (is_layout(values_, largest, s, factor_)) shift = s;
+  }
+  has_specials_ = shift != 0 ? any_above(operand.q, largest) : any_code(operand.q, special);
+  if (!has_specials_) shift_ = shift;
+  for (int code = 0; code < 256; ++code)
+    if (finite_only && special[code]) values_[code] = 0;
+}
+
+void Decoder::operator()(float* to, const std::uint8_t* codes, Index count) const {
+  Index i = 0;
+  if (shift_ != 0)
+    for (; i + lanes <= count; i += lanes) decode_lanes(to + i, codes + i, shift_, factor_);
+  for (; i < count; ++i) to[i] = values_[codes[i]];
+}
+
+void pack_rows(PackedRows& to, const Decoder& decode, const Fp8Part& a, Index first, Index rows, Index k0,
+               Index depth) {
+  const bool along_k = a.step_k() == 1;
+  const Index runs = along_k ? rows : depth, length = along_k ? depth : rows, apart = (length + 7) / 8 * 8;
+  to.step = along_k ? apart : 1;
+  to.step_k = along_k ? 1 : apart;
+  to.a.resize(static_cast<std::size_t>(runs * apart));
+  for (Index run = 0; run < runs; ++run)
+    decode(&to.a[run * apart], along_k ? a.codes(first + run, k0) : a.codes(first, k0 + run), length);
+}
+
+void pack_columns(std::vector<float>& to, const Decoder& decode, const Fp8Part& b, Index first, Index cols, Index k0,
+                  Index depth) {
+  to.resize(static_cast<std::size_t>(depth * fp8_panel));
+  if (b.step() == 1) {
+    for (Index k = 0; k < depth; ++k) decode(&to[k * fp8_panel], b.codes(first, k0 + k), cols);
+    return;
+  }
+  std::array<float, fp8_panel * cols_together> values{};
+  for (Index k = 0; k < depth; k += cols_together) {
+    const Index count = std::min(cols_together, depth - k);
+    for (Index j = 0; j < cols; ++j) decode(&values[j * cols_together], b.codes(first + j, k0 + k), count);
+    Index d = 0;
+    for (; d + lanes <= count; d += lanes)
+      for (Index j = 0; j < fp8_panel; j += lanes)
+        transpose_square(&to[(k + d) * fp8_panel + j], fp8_panel, &values[j * cols_together + d], cols_together);
+    for (; d < count; ++d)
+      for (Index j = 0; j < fp8_panel; ++j) to[(k + d) * fp8_panel + j] = values[j * cols_together + d];
+  }
+}
+
+void exponents_of(std::vector<std::int8_t>& to, const std::vector<float>& values, int min_exponent) {
+  to.resize(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const int bits = std::bit_cast<std::int32_t>(values[i]) & 0x7FFFFFFF, exponent = (bits >> 23) - 127;
+    to[i] = static_cast<std::int8_t>(bits == 0 ? zero_exponent : std::max(exponent, min_exponent));
+  }
+}
+
+}  // namespace dsv3

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "reference/linear/fp8_tile.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dsv3 {
+namespace {
+
+namespace packet = Eigen::internal;
+using Packet = packet::packet_traits<float>::type;
+constexpr Index lanes = packet::packet_traits<float>::size;
+
+constexpr Index tile_rows = 192, tile_cols = 512;  // 96 KiB of a in the second-level cache, read for all the columns
+constexpr Index block_depth = 128;                 // 8 KiB of a panel in the first-level cache
+constexpr Index exact_rows = 16;                   // whose whole intervals are in the cache
+
+using Sum = Accumulation::Sum;
+
+auto kernel_of(Sum sum) {
+  return sum == Sum::fp32_chain ? chain_panel : sum == Sum::aligned ? aligned_panel : exact_panel;
+}
+
+/// Which rows 0 .. count-1 of a part from `first` on have a code that is NaN or infinite.
+std::vector<bool> specials_of(const Fp8Part& part, const Decoder& decode, Index first, Index count) {
+  std::vector<bool> special(static_cast<std::size_t>(count), false);
+  if (!decode.has_specials()) return special;
+  for (Index i = 0; i < count; ++i)
+    for (Index k = 0; k < part.depth && !special[i]; ++k) special[i] = !std::isfinite(part.value(first + i, k));
+  return special;
+}
+
+}  // namespace
+
+/// A tile while it is made. Panels lie one after the other, each [rows][fp8_panel].
+struct Fp8TileMaker::Tile {
+  Index i, j, rows, cols;
+  std::vector<bool> special_rows, special_cols;
+  PackedRows a;
+  std::vector<float> b;
+  std::vector<std::int8_t> b_exponents;
+  std::vector<float> acc, sums, s_a;
+
+  Index panels() const { return (cols + fp8_panel - 1) / fp8_panel; }
+  Index panel_cols(Index panel) const { return std::min(fp8_panel, cols - panel * fp8_panel); }
+  Index panel_size() const { return rows * fp8_panel; }
+};
+
+Fp8TileMaker::Fp8TileMaker(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& how, Index interval)
+    : a_(a),
+      b_(b),
+      how_(how),
+      interval_(interval),
+      rows_(how.accumulation.sum == Sum::exact ? exact_rows : tile_rows),
+      cols_(tile_cols),
+      depth_(how.accumulation.sum == Sum::exact ? interval
+             : how.accumulation.sum == Sum::aligned
+                 ? block_depth / how.accumulation.together() * how.accumulation.together()
+                 : block_depth),
+      decode_a_(*a.operand, how.accumulation.sum != Sum::fp32_chain),
+      decode_b_(*b.operand, how.accumulation.sum != Sum::fp32_chain) {}
+
+void Fp8TileMaker::make(FloatView out, Index i, Index j, Fp8Sums sums) const {
+  Tile tile{i,
+            j,
+            out.rows(),
+            out.cols(),
+            specials_of(a_, decode_a_, i, out.rows()),
+            specials_of(b_, decode_b_, j, out.cols()),
+            {},
+            {},
+            {},
+            {},
+            {},
+            {}};
+  const auto size = static_cast<std::size_t>(tile.panels() * tile.panel_size());
+  tile.acc.assign(size, 0);
+  tile.sums.resize(interval_ <= depth_ ? static_cast<std::size_t>(tile.panel_size()) : size);
+  tile.s_a.resize(static_cast<std::size_t>(tile.rows));
+  for (Index k = 0; k < a_.depth; k += interval_) sum_interval(tile, k, std::min(k + interval_, a_.depth));
+  using Panel = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, fp8_panel, Eigen::RowMajor>>;
+  for (Index panel = 0; panel < tile.panels(); ++panel) {
+    const Index cols = tile.panel_cols(panel);
+    const auto acc = Panel(&tile.acc[panel * tile.panel_size()], tile.rows, fp8_panel).leftCols(cols);
+    if (sums == Fp8Sums::add) out.middleCols(panel * fp8_panel, cols) += acc;
+    else out.middleCols(panel * fp8_panel, cols) = acc;
+  }
+}
+
+void Fp8TileMaker::sum_interval(Tile& tile, Index k0, Index k1) const {
+  for (Index r = 0; r < tile.rows; ++r) tile.s_a[r] = a_.scale(tile.i + r, k0);
+  for (Index k = k0; k < k1; k += depth_) {
+    const Index depth = std::min(depth_, k1 - k);
+    pack_rows(tile.a, decode_a_, a_, tile.i, tile.rows, k, depth);
+    const bool aligned = how_.accumulation.sum == Sum::aligned;
+    if (aligned) exponents_of(tile.a.exponents, tile.a.a, a_.operand->min_exponent);
+    for (Index panel = 0; panel < tile.panels(); ++panel) {
+      pack_columns(tile.b, decode_b_, b_, tile.j + panel * fp8_panel, tile.panel_cols(panel), k, depth);
+      if (aligned) exponents_of(tile.b_exponents, tile.b, b_.operand->min_exponent);
+      float* const sums = &tile.sums[interval_ <= depth_ ? 0 : panel * tile.panel_size()];
+      kernel_of(how_.accumulation.sum)(
+          how_.accumulation, {tile.rows, depth, tile.a, tile.b.data(), tile.b_exponents.data(), sums, k > k0});
+      if (k + depth < k1) continue;
+      if (how_.accumulation.sum != Sum::fp32_chain) sum_specials(tile, panel, sums, k0, k1);
+      promote(tile, panel, sums, k0);
+    }
+  }
+}
+
+/// Elements that NaN or infinite codes reach, one at a time.
+void Fp8TileMaker::sum_specials(Tile& tile, Index panel, float* sums, Index k0, Index k1) const {
+  if (!decode_a_.has_specials() && !decode_b_.has_specials()) return;
+  std::vector<float> a(static_cast<std::size_t>(k1 - k0)), b(a);
+  for (Index r = 0; r < tile.rows; ++r)
+    for (Index j = 0; j < tile.panel_cols(panel); ++j) {
+      if (!tile.special_rows[r] && !tile.special_cols[panel * fp8_panel + j]) continue;
+      for (Index k = k0; k < k1; ++k) {
+        a[k - k0] = a_.value(tile.i + r, k);
+        b[k - k0] = b_.value(tile.j + panel * fp8_panel + j, k);
+      }
+      sums[r * fp8_panel + j] =
+          sum_of_products(how_.accumulation, {a, a_.operand->min_exponent}, {b, b_.operand->min_exponent});
+    }
+}
+
+void Fp8TileMaker::promote(Tile& tile, Index panel, const float* sums, Index k0) const {
+  alignas(32) float s_b[fp8_panel]{};
+  for (Index j = 0; j < tile.panel_cols(panel); ++j) s_b[j] = b_.scale(tile.j + panel * fp8_panel + j, k0);
+  float* acc = &tile.acc[panel * tile.panel_size()];
+  for (Index r = 0; r < tile.rows; ++r)
+    for (Index j = 0; j < fp8_panel; j += lanes, acc += lanes, sums += lanes) {
+      const Packet s_a = packet::pset1<Packet>(tile.s_a[r]), s = packet::ploadu<Packet>(s_b + j);
+      const Packet p = packet::ploadu<Packet>(sums), before = packet::ploadu<Packet>(acc);
+      packet::pstoreu(acc, how_.order == ScaleOrder::together
+                               ? packet::pmadd(p, packet::pmul(s_a, s), before)
+                               : packet::padd(before, packet::pmul(packet::pmul(p, s_a), s)));
+    }
+}
+
+}  // namespace dsv3
