@@ -41,13 +41,7 @@ float exact_sum(const Factors& a, const Factors& b) {
 
 float chain(const Factors& a, const Factors& b) {
   float c = 0;
-  for (std::size_t i = 0; i < a.values.size(); ++i) {
-#ifdef __FMA__
-    c = std::fma(a.values[i], b.values[i], c);
-#else
-    c += a.values[i] * b.values[i];
-#endif
-  }
+  for (std::size_t i = 0; i < a.values.size(); ++i) c += a.values[i] * b.values[i];
   return c;
 }
 

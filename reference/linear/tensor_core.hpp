@@ -26,7 +26,7 @@ enum class Cut { toward_zero, to_nearest_even };
 /// Each promotion interval starts with c = 0; its last step may be short. There is no overflow and no underflow: codes
 /// have |exponent| < 17.
 ///
-/// Sum::fp32_chain: c = fma(a_i, b_i, c) in ascending i in FP32 (two roundings where the machine has no FMA).
+/// Sum::fp32_chain: c = c + a_i b_i in ascending i in FP32, rounded once: a product of two codes is exact in FP32.
 /// Sum::exact: the sum of the interval as if infinitely precise, rounded once to FP32 (nearest even).
 ///
 /// Special values, all three: a NaN code or 0 times an infinity gives NaN, so do infinities of both signs; infinities
