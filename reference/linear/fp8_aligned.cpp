@@ -12,13 +12,14 @@
 namespace dsv3 {
 namespace {
 
-constexpr Index lanes = 8, halves = fp8_panel / lanes;
+constexpr Index lanes = 8;
 using Floats [[gnu::vector_size(32)]] = float;
 using Ints [[gnu::vector_size(32)]] = std::int32_t;
-using Doubles [[gnu::vector_size(64)]] = double;
-using Longs [[gnu::vector_size(64)]] = std::int64_t;
+using HalfInts [[gnu::vector_size(16)]] = std::int32_t;
+using HalfFloats [[gnu::vector_size(16)]] = float;
+using Doubles [[gnu::vector_size(32)]] = double;
+using Longs [[gnu::vector_size(32)]] = std::int64_t;
 using Bytes [[gnu::vector_size(16)]] = std::int8_t;
-using HalfBytes [[gnu::vector_size(8)]] = std::int8_t;
 
 template <class Vector>
 Vector load(const void* from) {
@@ -48,11 +49,13 @@ Ints to_integers(Floats x) {
 /// Bits of a floating-point number without the last `dropped` of them.
 template <class Bits>
 Bits cut_bits(Bits bits, int dropped, Cut cut) {
-  if (dropped == 0) return bits;
   using One = std::remove_reference_t<decltype(bits[0])>;
-  if (cut == Cut::to_nearest_even)  // may carry into the exponent, as it should
-    bits += ((bits >> dropped) & One{1}) + ((One{1} << (dropped - 1)) - 1);
-  return (bits >> dropped) << dropped;
+  const One lost = (One{1} << dropped) - 1;
+  if (cut == Cut::to_nearest_even && dropped > 0) {      // may carry into the exponent, as it should
+    const Bits odd = (bits & (One{1} << dropped)) != 0;  // all ones where it is
+    bits += (lost >> 1) - odd;
+  }
+  return bits & ~lost;
 }
 
 /// The sums of eight elements of a step, in units of 2^(E - F), and what they become.
@@ -73,20 +76,30 @@ class Total<true> {
   Ints sum_{};
 };
 
+HalfInts lower(const Ints& x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3); }
+HalfInts upper(const Ints& x) { return __builtin_shufflevector(x, x, 4, 5, 6, 7); }
+
 /// Below 2^53, in parts below 2^31.
 template <>
 class Total<false> {
  public:
-  void add(const Ints& part) { sum_ += __builtin_convertvector(part, Doubles); }
+  void add(const Ints& part) {
+    low_ += __builtin_convertvector(lower(part), Doubles);
+    high_ += __builtin_convertvector(upper(part), Doubles);
+  }
   Floats register_value(const Accumulation& how, const Ints& unit) const {
-    const Longs power = (__builtin_convertvector(unit, Longs) + 1023) << 52;
-    const Longs bits = std::bit_cast<Longs>(sum_ * std::bit_cast<Doubles>(power));
-    return __builtin_convertvector(
-        std::bit_cast<Doubles>(cut_bits(bits, 52 - how.output_fraction_bits, how.output_cut)), Floats);
+    const HalfFloats low = half(how, low_, lower(unit)), high = half(how, high_, upper(unit));
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
   }
 
  private:
-  Doubles sum_{};
+  static HalfFloats half(const Accumulation& how, const Doubles& sum, const HalfInts& unit) {
+    const Longs power = (__builtin_convertvector(unit, Longs) + 1023) << 52;
+    const Longs bits = std::bit_cast<Longs>(sum * std::bit_cast<Doubles>(power));
+    return __builtin_convertvector(
+        std::bit_cast<Doubles>(cut_bits(bits, 52 - how.output_fraction_bits, how.output_cut)), HalfFloats);
+  }
+  Doubles low_{}, high_{};
 };
 
 /// Products whose integers, each below 4 * 2^F, add up in 32 bits.
@@ -94,50 +107,58 @@ Index products_of_a_part(const Accumulation& how) {
   return std::min(how.together(), Index{1} << (29 - how.fraction_bits));
 }
 
-/// One step: products k .. k + count - 1 of one row with the panel, added to its sums.
-template <bool narrow, Cut cut>
-void add_step(const Accumulation& how, const PanelBlock& block, Index row, Index k, Index count, bool fresh) {
-  const Index step_k = block.a.step_k, at = row * block.a.step + k * step_k;
-  const std::int8_t *e_a = &block.a.exponents[at], *e_b = block.b_exponents + k * fp8_panel;
+/// E of the products of a step, for each column of the panel: e_a + e_b at most.
+void largest_exponents(std::int32_t* E, const PanelBlock& block, Index row, Index k, Index count) {
+  const Index step_k = block.a.step_k;
+  const std::int8_t* const e_a = &block.a.exponents[row * block.a.step + k * step_k];
+  const std::int8_t* const e_b = block.b_exponents + k * fp8_panel;
   Bytes largest = Bytes{} + std::int8_t{zero_exponent};
+#pragma GCC unroll 4
   for (Index i = 0; i < count; ++i) {
     const Bytes e = load<Bytes>(e_b + i * fp8_panel) + e_a[i * step_k];
     largest = e > largest ? e : largest;
   }
-  HalfBytes e_half[halves];
-  std::memcpy(e_half, &largest, sizeof largest);
-  float* const sums = block.sums + row * fp8_panel;
-  const float *a = &block.a.a[at], *b = block.b + k * fp8_panel;
-  const Index part = products_of_a_part(how);
-  Ints E[halves];
-  Floats scale[halves];
-  Total<narrow> total[halves];
-  for (Index h = 0; h < halves; ++h) {
-    const Floats c = fresh ? Floats{} : load<Floats>(sums + h * lanes);
-    const Ints e_c = ((std::bit_cast<Ints>(c) >> 23) & 0xFF) - 127;
-    E[h] = max(max(__builtin_convertvector(e_half[h], Ints), e_c), Ints{} + zero_exponent);
-    scale[h] = power_of_2(how.fraction_bits - E[h]);
-    total[h].add(to_integers<cut>(c * scale[h]));
-  }
+  std::int8_t each[fp8_panel];
+  std::memcpy(each, &largest, sizeof each);
+  for (Index j = 0; j < fp8_panel; ++j) E[j] = each[j];
+}
+
+/// One step: products k .. k + count - 1 of one row with half of the panel, added to its sums.
+template <bool narrow, Cut cut>
+void add_step(const Accumulation& how, const PanelBlock& block, Index row, Index k, Index count, Index part,
+              const std::int32_t* products_E, Index half, bool fresh) {
+  float* const sums = block.sums + row * fp8_panel + half;
+  const Index step_k = block.a.step_k;
+  const float *a = &block.a.a[row * block.a.step + k * step_k], *b = block.b + k * fp8_panel + half;
+  const Floats c = fresh ? Floats{} : load<Floats>(sums);
+  const Ints e_c = ((std::bit_cast<Ints>(c) >> 23) & 0xFF) - 127;
+  const Ints E = max(load<Ints>(products_E + half), e_c);
+  const Floats scale = power_of_2(how.fraction_bits - E);
+  Total<narrow> total;
+  total.add(to_integers<cut>(c * scale));
   for (Index begin = 0; begin < count; begin += part) {
     const Index end = std::min(begin + part, count);
-    Ints sum[halves]{};
+    Ints sum{};
+#pragma GCC unroll 4
     for (Index i = begin; i < end; ++i)
-      for (Index h = 0; h < halves; ++h)
-        sum[h] += to_integers<cut>(load<Floats>(b + i * fp8_panel + h * lanes) * a[i * step_k] * scale[h]);
-    for (Index h = 0; h < halves; ++h) total[h].add(sum[h]);
+      sum += to_integers<cut>(load<Floats>(b + i * fp8_panel) * a[i * step_k] * scale);
+    total.add(sum);
   }
-  for (Index h = 0; h < halves; ++h) {
-    const Floats value = total[h].register_value(how, E[h] - how.fraction_bits);
-    std::memcpy(sums + h * lanes, &value, sizeof value);
-  }
+  const Floats value = total.register_value(how, E - how.fraction_bits);
+  std::memcpy(sums, &value, sizeof value);
 }
 
 template <bool narrow, Cut cut>
 void multiply(const Accumulation& how, const PanelBlock& block) {
-  for (Index row = 0; row < block.rows; ++row)
-    for (Index k = 0; k < block.depth; k += how.together())
-      add_step<narrow, cut>(how, block, row, k, std::min(how.together(), block.depth - k), k == 0 && !block.go_on);
+  const Index together = how.together(), part = products_of_a_part(how);
+  for (Index k = 0; k < block.depth; k += together)
+    for (Index row = 0; row < block.rows; ++row) {
+      const Index count = std::min(together, block.depth - k);
+      std::int32_t E[fp8_panel];
+      largest_exponents(E, block, row, k, count);
+      for (Index half = 0; half < fp8_panel; half += lanes)
+        add_step<narrow, cut>(how, block, row, k, count, part, E, half, k == 0 && !block.go_on);
+    }
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "reference/linear/fp8_operand.hpp"
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 #include "reference/core/require.hpp"
 
@@ -28,12 +30,10 @@ void require_operand(const Fp8Operand& operand, const char* where, const char* n
   require(-14 <= min_exponent && min_exponent <= 15, where, name, "'s smallest normal exponent is ", min_exponent,
           "; it must be in -14 .. 15");
   for (int code = 0; code < 256; ++code) {
-    const float v = values[code];
-    const bool small = std::abs(v) < 0x1p16f && std::ldexp(v, 16) == std::trunc(std::ldexp(v, 16));
-    const int exponent = v == 0 ? 0 : std::ilogb(v);
-    const bool short_enough = small && std::ldexp(v, 7 - exponent) == std::trunc(std::ldexp(v, 7 - exponent));
-    require(!std::isfinite(v) || short_enough, where, name, "'s code ", code, " has the value ", v,
-            "; it must be a multiple of 2^-16 below 2^16 of at most 8 bits");
+    const float v = values[code], units = v * 0x1p16f;
+    const bool short_enough = (std::bit_cast<std::uint32_t>(v) & 0xFFFF) == 0;
+    require(!std::isfinite(v) || (short_enough && std::abs(v) < 0x1p16f && units == std::trunc(units)), where, name,
+            "'s code ", code, " has the value ", v, "; it must be a multiple of 2^-16 below 2^16 of at most 8 bits");
   }
 }
 

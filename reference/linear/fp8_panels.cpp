@@ -5,40 +5,27 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-
-#pragma GCC diagnostic ignored "-Wpsabi"  // wide vectors cross no border of this file
 
 namespace dsv3 {
 namespace {
 
-using Floats [[gnu::vector_size(32)]] = float;
-using Ints [[gnu::vector_size(32)]] = std::int32_t;
-using Bytes [[gnu::vector_size(8)]] = std::uint8_t;
 constexpr Index lanes = 8, cols_together = 64;
 
-constexpr std::int32_t bits_of(int shift) { return (0x7F << shift) | std::bit_cast<std::int32_t>(-0.0f); }
-
-/// Codes of IEEE-like layout: the lower bits, read as an FP32, times a power of two.
-void decode_lanes(float* to, const std::uint8_t* codes, int shift, float factor) {
-  Bytes bytes;
-  std::memcpy(&bytes, codes, sizeof bytes);
-  const Ints sign_first = __builtin_convertvector(bytes, Ints) << 24;
-  const Floats values = std::bit_cast<Floats>((sign_first >> (24 - shift)) & bits_of(shift)) * factor;
-  std::memcpy(to, &values, sizeof values);
+/// A format of IEEE-like layout as FP32s: a code's lower seven bits, moved up and with another bias, are a normal
+/// number. A subnormal code then reads as 2^e (1 + f) instead of 2^(e+1) f: no FP32 subnormals come up, which may be
+/// slow.
+inline float decode_bits(std::int32_t code, const Decoder::Layout& layout) {
+  const std::int32_t lower = code & 0x7F, sign = (code & 0x80) << 24;
+  const float normal = std::bit_cast<float>((lower << layout.shift) + layout.bias);
+  const float extra = (lower >> (23 - layout.shift)) == 0 ? normal - layout.smallest_normal : 0;
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(normal + extra) | sign);
 }
 
-/// The same of one code, to find out whether a format is of that layout.
-float decode_one(int code, int shift, float factor) {
-  return std::bit_cast<float>((std::int32_t(std::uint32_t(code) << 24) >> (24 - shift)) & bits_of(shift)) * factor;
-}
-
-/// Is every finite value what decode_one says, and are the codes that are not the largest ones of each sign?
-bool is_layout(const std::array<float, 256>& values, int largest, int shift, float factor) {
-  for (int code = 0; code < 256; ++code) {
+/// Is every finite value what decode_bits says, and are the codes that are not the largest ones of each sign?
+bool is_layout(const std::array<float, 256>& values, int largest, const Decoder::Layout& layout) {
+  for (std::int32_t code = 0; code < 256; ++code) {
     const bool finite = (code & 0x7F) <= largest;
-    if (std::isfinite(values[code]) != finite || (finite && values[code] != decode_one(code, shift, factor)))
-      return false;
+    if (std::isfinite(values[code]) != finite || (finite && values[code] != decode_bits(code, layout))) return false;
   }
   return true;
 }
@@ -80,22 +67,24 @@ Decoder::Decoder(const Fp8Operand& operand, bool finite_only) {
     special[code] = !std::isfinite(values_[code]);
     if (code < 128 && !special[code]) largest = code;
   }
-  int shift = 0;
-  for (int s = 17; s <= 22 && shift == 0; ++s) {
-    factor_ = values_[1] / decode_one(1, s, 1);
-    if (is_layout(values_, largest, s, factor_)) shift = s;
+  Layout layout;
+  for (int fraction_bits = 1; fraction_bits <= 6 && layout.shift == 0; ++fraction_bits) {
+    const float smallest_normal = values_[1] * static_cast<float>(1 << fraction_bits);
+    const Layout tried{23 - fraction_bits, std::bit_cast<std::int32_t>(smallest_normal / 2), smallest_normal};
+    if (is_layout(values_, largest, tried)) layout = tried;
   }
-  has_specials_ = shift != 0 ? any_above(operand.q, largest) : any_code(operand.q, special);
-  if (!has_specials_) shift_ = shift;
+  has_specials_ = layout.shift != 0 ? any_above(operand.q, largest) : any_code(operand.q, special);
+  if (!has_specials_) layout_ = layout;
   for (int code = 0; code < 256; ++code)
     if (finite_only && special[code]) values_[code] = 0;
 }
 
 void Decoder::operator()(float* to, const std::uint8_t* codes, Index count) const {
-  Index i = 0;
-  if (shift_ != 0)
-    for (; i + lanes <= count; i += lanes) decode_lanes(to + i, codes + i, shift_, factor_);
-  for (; i < count; ++i) to[i] = values_[codes[i]];
+  const Layout layout = layout_;
+  if (layout.shift != 0)
+    for (Index i = 0; i < count; ++i) to[i] = decode_bits(codes[i], layout);
+  else
+    for (Index i = 0; i < count; ++i) to[i] = values_[codes[i]];
 }
 
 void pack_rows(PackedRows& to, const Decoder& decode, const Fp8Part& a, Index first, Index rows, Index k0,

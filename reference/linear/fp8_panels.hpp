@@ -15,6 +15,13 @@ inline constexpr Index fp8_panel = 16;  ///< columns of a panel
 /// The values of an operand's codes, by arithmetic where its format and its codes allow that.
 class Decoder {
  public:
+  /// Sign, exponent, fraction, as FP32 has them; shift 0: otherwise, decode by table.
+  struct Layout {
+    int shift = 0;          ///< of the fraction to where FP32 has it
+    std::int32_t bias = 0;  ///< added to the exponent, in place
+    float smallest_normal = 0;
+  };
+
   /// `finite_only`: NaN and infinities become 0.
   Decoder(const Fp8Operand& operand, bool finite_only);
   void operator()(float* to, const std::uint8_t* codes, Index count) const;
@@ -23,8 +30,7 @@ class Decoder {
  private:
   std::array<float, 256> values_;
   bool has_specials_ = false;
-  int shift_ = 0;  // of a code's lower seven bits to where they read as an FP32 of another bias; 0: by table
-  float factor_ = 1;
+  Layout layout_;
 };
 
 /// The rows of a tile, one block of the depth: element (r, k) is a[r * step + k * step_k].
