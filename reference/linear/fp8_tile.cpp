@@ -11,7 +11,7 @@ namespace packet = Eigen::internal;
 using Packet = packet::packet_traits<float>::type;
 constexpr Index lanes = packet::packet_traits<float>::size;
 
-constexpr Index tile_rows = 192, tile_cols = 512;  // 96 KiB of a in the second-level cache, read for all the columns
+constexpr Index tile_rows = 192, tile_cols = 256;  // 96 KiB of a and 192 KiB of sums in the second-level cache
 constexpr Index block_depth = 128;                 // 8 KiB of a panel in the first-level cache
 constexpr Index exact_rows = 16;                   // whose whole intervals are in the cache
 
