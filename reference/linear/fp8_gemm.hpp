@@ -13,8 +13,9 @@
 /// depend on its row of a and its column of b and nothing else: not on the other rows of the batch, not on the number
 /// of threads. `out` must not overlap an operand.
 ///
-/// fp32_sums is the fast path. Its chains are exact, and so equal to exact_sums, where all partial sums are multiples
-/// of some 2^g below 2^(g+24): for E4M3 with every |a b| >= 2^-6 subnormals apart, 128 products below 2^10 on average.
+/// fp32_sums is the fast path. A chain is exact, and so equal to exact_sums, if its products are multiples of 2^g and
+/// their magnitudes add up to less than 2^(g+24). For E4M3 g is at least -18; where all codes are 0 or at least 1 in
+/// magnitude, -6: then any 128 products whose magnitudes are below 2^11 on average are summed exactly.
 ///
 /// Special values: see Accumulation. A NaN or infinite scale acts as in FP32. A depth of 0 gives out = 0 or out + 0.
 #pragma once

@@ -17,6 +17,7 @@ std::vector<Accumulation> ways() {
   std::vector<Accumulation> all;
   for (const NamedAccumulation& preset : accumulations()) all.push_back(preset.accumulation);
   all.push_back({.fraction_bits = 14});
+  all.push_back({.fraction_bits = 20, .output_fraction_bits = 23});
   all.push_back({.fraction_bits = 10, .output_fraction_bits = 7, .products = 8});
   all.push_back({.fraction_bits = 28, .output_fraction_bits = 23, .products = 64});
   all.push_back({.fraction_bits = 20, .output_fraction_bits = 10, .products = 24, .splits = 3});
