@@ -46,6 +46,15 @@ Precision precision_of(const std::string& name) {
   return name == "bf16" ? Precision::bf16 : Precision::fp32;
 }
 
+/// Throws if writing `out` would replace what was read.
+void require_no_input(const std::filesystem::path& out, const std::string& tokens, const std::filesystem::path& model) {
+  namespace fs = std::filesystem;
+  if (!fs::exists(out)) return;
+  require_world(!fs::equivalent(out, tokens), out.string(), "is the file of tokens; give --out another name");
+  for (const auto& file : fs::directory_iterator(model))
+    require_world(!fs::equivalent(out, file), out.string(), "is a file of the model; give --out another name");
+}
+
 }  // namespace
 
 int forward(const ForwardArguments& a) {
@@ -53,6 +62,7 @@ int forward(const ForwardArguments& a) {
   const StreamedModel model = open_model_folder(model_folder(a.model));
   const std::vector<Token> tokens = read_tokens(a.tokens, model.config.model.V);
 
+  require_no_input(a.out, a.tokens, model_folder(a.model));
   AtomicFile(a.out);  // a place that cannot be written to is found before the work
 
   std::deque<Matrix> values;  // keeps its elements where they are

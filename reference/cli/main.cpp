@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Arguments in, exit status out: 0 done, 1 a check failed, 2 wrong use, with one message "dsv3 COMMAND: ..." on stderr.
+#include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "reference/cli/options.hpp"
 #include "reference/cli/program.hpp"
@@ -77,7 +82,18 @@ int refuse(const std::string& who, std::string what) {
 
 }  // namespace
 
+/// Threads that wait must not spin: beside other work that slows training a hundredfold. The OpenMP library reads this
+/// when it is loaded, so the program begins once more.
+void let_threads_sleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  std::error_code unknown;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  if (!unknown) ::execv(self.c_str(), argv);  // where it cannot, it goes on as it is
+}
+
 int main(int argc, char** argv) {
+  let_threads_sleep(argv);
   dsv3::keep_freed_memory();
   CLI::App app("dsv3: the DeepSeek-V3 Technical Report made executable", program_name());
   app.require_subcommand(1);
@@ -88,7 +104,7 @@ int main(int argc, char** argv) {
   try {
     if (argc > 1) require_known_command(app, argv[1]);
     app.parse(argc, argv);
-    const bool written = std::fflush(stdout) == 0;
+    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
     dsv3::require_world(written, "stdout", "cannot be written: ", std::strerror(errno));
     return status;
   } catch (const CLI::ParseError& error) {

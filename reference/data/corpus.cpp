@@ -148,7 +148,7 @@ Corpus hold_out_ends(std::vector<Document> documents, Index every) {
     document.text.resize(begin);
     corpus.training.push_back(std::move(document));
   }
-  require_world(!corpus.held_out.empty(), "hold_out", "the text is too short to hold one part of ", every,
+  require_world(!corpus.held_out.empty(), "training text", "too short to hold one part of ", every,
                 " out; add more or longer documents");
   return corpus;
 }

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <fstream>
+#include <new>
 
 #include "reference/checkpoint/atomic_file.hpp"
 #include "reference/checkpoint/hf_config.hpp"
@@ -28,9 +30,12 @@ ModelConfig config_of(const RunSettings& settings) {
   require_world(is_name || path.extension() == ".json" || !fs::exists(path), settings.config,
                 "is no configuration; a config.json or the name of one is needed");
   if (path.extension() != ".json") return config_by_name(settings.config);
+  require_world(fs::is_regular_file(path), settings.config,
+                "cannot be read; a config.json or a configuration's name is needed");
   std::ifstream in(path);
+  const std::string text(std::istreambuf_iterator<char>(in), {});
   require_world(in.good(), settings.config, "cannot be read");
-  return parse_hf_config(std::string(std::istreambuf_iterator<char>(in), {}), settings.config).model;
+  return parse_hf_config(text, settings.config).model;
 }
 
 namespace {
@@ -141,13 +146,22 @@ void tell(const RunEvents& events, const std::string& what) {
   if (events.note) events.note(what);
 }
 
-/// Weights, gradients and two moments must fit, whatever else is needed.
-void require_memory(const ModelConfig& config, MomentFormat moments) {
+/// Weights, gradients, two moments and what F keeps of every token of a micro-batch (of it: the inputs of the two
+/// halves of a block, c_Q, c_KV and o) must fit, whatever else is needed.
+void require_memory(const RunSettings& settings, const ModelConfig& config, MomentFormat moments) {
   const ParameterCounts counts = count_parameters(config);
+  const MlaConfig& mla = config.mla;
+  const Index kept = (config.L + config.D) * (2 * mla.d + mla.d_c_prime + mla.d_c + mla.n_h * mla.d_v);
+  const double activations = static_cast<double>(settings.micro_batch) * static_cast<double>(settings.sequence_length) *
+                             static_cast<double>(kept) * sizeof(real);
   const std::size_t each = 2 * sizeof(real) + 2 * (moments == MomentFormat::bf16 ? 2 : sizeof(real));
   const std::size_t needed = static_cast<std::size_t>(counts.total + counts.mtp) * each, there_is = physical_memory();
   require_world(there_is == 0 || needed < there_is, "train", "weights, gradients and moments need ", needed / 1000000,
                 " MB; this machine has ", there_is / 1000000, " MB");
+  require_world(there_is == 0 || static_cast<double>(needed) + activations < static_cast<double>(there_is), "train",
+                "a micro-batch of ", settings.micro_batch, " sequences of ", settings.sequence_length,
+                " tokens keeps at least ", std::llround(activations / 1e6), " MB; this machine has ",
+                there_is / 1000000, " MB. Lower micro_batch: the gradients of all sequences of a step are added up");
 }
 
 /// Everything but the state: what both ways of beginning share.
@@ -179,7 +193,12 @@ void train(const RunSettings& settings, const fs::path& out, RunResult& run, con
   const std::uint64_t fingerprint = run.text.fingerprint();
   MemoryMeter meter;  // the text is there already; weights, gradients, moments and activations follow
   run.state = state_of(fingerprint);
-  Run(settings, out, run, events, batches, fingerprint, meter).take_all_steps();
+  try {
+    Run(settings, out, run, events, batches, fingerprint, meter).take_all_steps();
+  } catch (const std::bad_alloc&) {
+    throw std::runtime_error(concat("train: no memory is left for a micro-batch of ", settings.micro_batch,
+                                    " sequences of ", settings.sequence_length, " tokens; lower micro_batch"));
+  }
 }
 
 }  // namespace
@@ -188,18 +207,25 @@ RunResult start_run(const RunSettings& as_given, const RunLock& lock, const RunE
   const RunSettings settings = with_absolute_paths(as_given);
   const fs::path& out = lock.folder();
   const ModelConfig config = config_of(settings);
-  require_memory(config, options_of(settings, config).adamw.moments);  // what cannot be is reported before any work
+  require_memory(settings, config,
+                 options_of(settings, config).adamw.moments);  // what cannot be is reported before any work
   require_world(!fs::exists(out / "run.json"), out.string(),
                 "holds a run already; go on with --resume or choose another folder");
   const Corpus corpus = hold_out(load_documents(settings.data));
   tell(events, fmt::format("training a tokenizer of {} tokens on {} documents", config.V, corpus.training.size()));
   RunResult run = prepare(settings, text_with_new_tokenizer(corpus, static_cast<Token>(config.V)), config, events);
-  train(settings, out, run, events, [&](std::uint64_t) {
-    save_tokenizer(run.text.tokenizer, out / "tokenizer.json");
-    write_file(out / "log.jsonl", "");
-    write_settings(out / "run.json", settings);  // last: a folder with it can be resumed
-    return initial_state(run.options);
-  });
+  try {
+    train(settings, out, run, events, [&](std::uint64_t) {
+      save_tokenizer(run.text.tokenizer, out / "tokenizer.json");
+      write_file(out / "log.jsonl", "");
+      write_settings(out / "run.json", settings);  // last: a folder with it can be resumed
+      return initial_state(run.options);
+    });
+  } catch (...) {
+    if (run.state.step == 0)
+      for (const char* const name : {"run.json", "log.jsonl", "tokenizer.json"}) fs::remove(out / name);
+    throw;
+  }
   return run;
 }
 

@@ -171,3 +171,14 @@ TEST_CASE("dsv3 forward: a prompt as short as one token works; with an MTP modul
   CHECK(run(arguments(golden_path("v3_mtp"), tokens_file(scratch, {5}), scratch / "out")).status == 0);
   CHECK(shapes_in(scratch / "out") == std::map<std::string, std::vector<Index>>{{"logits", {1, 64}}});
 }
+
+TEST_CASE("dsv3 forward: it does not write over what it reads") {
+  const Scratch scratch;
+  std::filesystem::copy(golden_path("v3_mtp"), scratch / "model");
+  const std::string tokens = tokens_file(scratch, {5, 6}), model = scratch / "model";
+  for (const std::string& out : {tokens, model + "/config.json", model + "/model.safetensors"}) {
+    const std::string before = get(out);
+    CHECK(not_refused(run(arguments(model, tokens, out)), "give --out another name") == "");
+    CHECK(get(out) == before);
+  }
+}

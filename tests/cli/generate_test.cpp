@@ -127,3 +127,14 @@ TEST_CASE("dsv3 generate: a checkpoint's config.json has the tokens that begin a
   CHECK(config.at("bos_token_id") == tokenizer.added(begin_token));
   CHECK(config.at("eos_token_id") == tokenizer.added(end_token));
 }
+
+TEST_CASE("dsv3 generate: what cannot be written is an error") {
+  const Scratch scratch;
+  for (const char* const form : {"--json", "--temperature=0"}) {
+    const Ended e = Program(scratch, arguments({"--prompt", "a", "--max-new", "20", form}), [] {
+                      Program::redirect("/dev/full", STDOUT_FILENO);
+                    }).wait();
+    CHECK(e.status == 2);
+    CHECK(e.err.find("stdout: cannot be written: No space left on device") != std::string::npos);
+  }
+}

@@ -38,6 +38,7 @@ class Program {
     redirect(out_, STDOUT_FILENO);
     redirect(err_, STDERR_FILENO);
     ::unsetenv("DSV3_DATA");
+    ::unsetenv("DSV3_NAME");
     if (in_child) in_child();
     ::execv(argv[0], argv.data());
     ::_exit(127);

@@ -171,3 +171,23 @@ TEST_CASE(
   CHECK(run(arguments("whole")).status == 0);
   CHECK(same_checkpoint(checkpoints(scratch / "run").back(), checkpoints(scratch / "whole").back()));
 }
+
+TEST_CASE("dsv3 train: a micro-batch that memory does not hold is said so, and leaves no run behind") {
+  const Scratch scratch;
+  put(scratch / "text.txt", small_text(30));
+  const auto refused = [&](const char* sequences, const std::function<void()>& limit) {
+    const std::vector<std::string> arguments = {
+        "train",    "--config", "tiny",         "--data",  scratch / "text.txt", "--steps", "2",
+        "--length", "24",       "--sequences",  sequences, "--micro-batch",      sequences, "--threads",
+        "1",        "--out",    scratch / "run"};
+    const Ended e = Program(scratch, arguments, limit).wait();
+    CHECK(e.status == 2);
+    CHECK(e.err.find("ower micro_batch") != std::string::npos);
+    CHECK(!std::filesystem::exists(scratch / "run"));
+  };
+  refused("1000000000", [] {});  // more than any machine has
+  refused("200000", [] {         // more than this process may have
+    const rlimit bytes{1u << 30, 1u << 30};
+    ::setrlimit(RLIMIT_AS, &bytes);
+  });
+}
