@@ -59,7 +59,8 @@ TEST_CASE("bounds: a cast is never further off than its bound, and a search find
       }
       CAPTURE(format(id).name);
       CHECK(worst.ratio <= 1);
-      CHECK(worst.ratio > 0.99);  // ties reach it; the others come within some FP32 neighbours, of 2^16 or more in a step
+      CHECK(worst.ratio >
+            0.99);  // ties reach it; the others come within some FP32 neighbours, of 2^16 or more in a step
     }
 }
 
