@@ -30,6 +30,7 @@ struct BenchRow {
 
 std::vector<BenchRow> ceiling_rows();
 std::vector<BenchRow> kernel_rows();  ///< products, attention, gate, permutation, AdamW, RMSNorm, SwiGLU
+std::vector<BenchRow> format_rows();  ///< casts and quantisation of FP8
 std::vector<BenchRow> step_rows();    ///< whole training steps of the model of bench/peers, and their products alone
 
 /// The fastest multiply-adds of all threads: twelve independent sums each. 1e9 operations a second, two for each.

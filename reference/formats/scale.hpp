@@ -75,9 +75,9 @@ float power_of_two_at_or_below(float x);
 /// The scale of a group whose largest magnitude is `amax`, finite or infinite, never NaN.
 ///
 /// fp32: the dialect's formulas. ue8m0_ceil: s is rounded up to a power of two and the factor is exactly 1 / s;
-/// transformer_engine (its default) rounds the factor down instead, which gives the same unless amax / L rounds to a
-/// power of two from above or below. ocp_floor: s as above, clamped to UE8M0's 2^-127 .. 2^127, in every dialect
-/// alike; an all-zero group has s = 2^-127.
+/// transformer_engine (its default) rounds the factor down instead. All dialects give E4M3 the same power of two, for
+/// every amax. ocp_floor: s as above, clamped to UE8M0's 2^-127 .. 2^127, in every dialect alike; an all-zero group has
+/// s = 2^-127.
 /// Special groups: amax = 0 counts as least_amax (transformer_engine: s = factor = 1); where L / amax overflows
 /// transformer_engine takes FP32's largest number; amax = infinity: s = NaN, transformer_engine: s = factor = 1.
 /// Differs from kernel.py: its ue8m0 scale is exp2(ceil(log2(s))) in FP32 approximations, ours exact.

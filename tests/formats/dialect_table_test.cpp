@@ -3,11 +3,45 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
+#include "reference/core/random.hpp"
+#include "reference/formats/bf16.hpp"
+#include "reference/formats/quantise.hpp"
+
 using namespace dsv3;
+
+TEST_CASE("dialects: where codes differ they are neighbours, of one scale or of two that differ in the last bit") {
+  Random random(1);
+  FloatMatrix x(4000, 128);
+  for (float& value : x.reshaped()) value = float_from_bf16(bf16_from_float(static_cast<float>(random.normal())));
+  const Quantised first = quantise(x);
+  Index num_different = 0;
+  for (std::size_t d = 1; d < dialects.size(); ++d) {
+    const Quantised other = quantise(x, {.dialect = static_cast<Dialect>(d)});
+    CHECK(((other.s - first.s).array().abs() <= 0x1p-22f * first.s.array()).all());
+    for (Index i = 0; i < x.size(); ++i) {
+      const int step = int{other.q.data()[i]} - int{first.q.data()[i]};
+      if (std::abs(step) > 1) FAIL(i);
+      num_different += step != 0;
+    }
+  }
+  CHECK(num_different > 0);
+}
+
+TEST_CASE("dialects: all agree on E4M3's power of two for every amax of a binade") {
+  Index num_different = 0;
+  for (std::uint32_t fraction = 0; fraction < 1u << 23; ++fraction) {
+    const float amax = std::bit_cast<float>(std::bit_cast<std::uint32_t>(1.0f) | fraction);
+    const float s = group_scale(amax, format(FormatId::e4m3), Dialect::deepseek_v3, ScaleKind::ue8m0_ceil).s;
+    for (std::size_t d = 1; d < dialects.size(); ++d)
+      num_different += group_scale(amax, format(FormatId::e4m3), static_cast<Dialect>(d), ScaleKind::ue8m0_ceil).s != s;
+  }
+  CHECK(num_different == 0);
+}
 
 /// DSV3_WRITE_DOCS=1 in the environment writes the page's table anew.
 TEST_CASE("dialect table: docs/fp8_dialects.md has what the code computes") {
