@@ -11,12 +11,16 @@ namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-/// s = 2^e with 1 / s exact, e in UE8M0's range.
-GroupScale power_of_two_scale(int e) { return {std::ldexp(1.0f, e), std::ldexp(1.0f, -e), false}; }
+/// 2^e for -127 <= e <= 127, the lowest of which is subnormal.
+float power_of_two(int e) {
+  return std::bit_cast<float>(e == -127 ? 1u << 22 : static_cast<std::uint32_t>(e + 127) << 23);
+}
 
+/// The exponent's bits count 0 and subnormals as 2^-127, which is clamped all the same.
 GroupScale ocp_scale(float amax, const Format& format) {
-  const int exponent = amax == 0 ? -127 : std::ilogb(amax) - format.max_exponent();
-  return power_of_two_scale(std::clamp(exponent, -127, 127));
+  const int floor_log2 = static_cast<int>(std::bit_cast<std::uint32_t>(amax) >> 23) - 127;
+  const int e = std::clamp(floor_log2 - format.max_exponent(), -127, 127);
+  return {power_of_two(e), power_of_two(-e), false};
 }
 
 /// compute_scale_from_amax: `factor` is what TransformerEngine calls scale, and s its reciprocal.
