@@ -22,17 +22,26 @@ std::uint32_t bf16_lane(float x) {
   return (bits & 0x7FFF'FFFFu) > 0x7F80'0000u ? nan : std::uint32_t{bf16_from_float(x)};
 }
 
+/// encode(ue8m0, x, nearest_even, non_saturate): half a binade up, cut; a tie goes up where x is normal, down below.
+std::uint32_t ue8m0_lane(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const std::uint32_t code = (bits + 0x3F'FFFFu + (bits >= 0x80'0000u ? 1 : 0)) >> 23;
+  return bits - 1 < 0x7F7F'FFFFu ? code : 255;
+}
+
+template <class Code, class Lane>
+void encode_each(std::span<const float> x, std::span<Code> codes, const Lane lane) {
+  for (std::size_t i = 0; i < x.size(); ++i) codes[i] = static_cast<Code>(lane(x[i]));
+}
+
 template <class Code>
 void encode_all(FormatId id, std::span<const float> x, std::span<Code> codes, const Cast& cast, std::uint64_t first) {
   check<Code>("encode", id, x.size(), codes.size());
-  if (cast.rounding == Rounding::nearest_even && has_encode_lane(id)) {
-    const EncodeLane lane(format(id), cast.overflow);
-    for (std::size_t i = 0; i < x.size(); ++i) codes[i] = static_cast<Code>(lane(x[i]));
-    return;
-  }
-  if (cast.rounding == Rounding::nearest_even && id == FormatId::bf16 && cast.overflow == Overflow::non_saturate) {
-    for (std::size_t i = 0; i < x.size(); ++i) codes[i] = static_cast<Code>(bf16_lane(x[i]));
-    return;
+  if (cast.rounding == Rounding::nearest_even) {
+    const bool saturates = cast.overflow == Overflow::saturate;
+    if (has_encode_lane(id)) return encode_each(x, codes, EncodeLane(format(id), cast.overflow));
+    if (id == FormatId::bf16 && !saturates) return encode_each(x, codes, [](float v) { return bf16_lane(v); });
+    if (id == FormatId::ue8m0 && !saturates) return encode_each(x, codes, [](float v) { return ue8m0_lane(v); });
   }
   for (std::size_t i = 0; i < x.size(); ++i)
     codes[i] = static_cast<Code>(encode(id, x[i], cast.rounding, cast.overflow, random_bits(cast.seed, first + i)));
