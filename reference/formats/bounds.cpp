@@ -52,8 +52,12 @@ double cast_bound(FormatId id, double x, Rounding rounding) {
 double quantise_bound(double x, double s, const Quantisation& how) {
   const int k = num_roundings(how);
   const double size = std::abs(x);
+  // TileKernels' E5M6 cast takes one of the two neighbours, not always the nearer one, and does not saturate.
+  const bool either = how.dialect == Dialect::tile_kernels && how.format == FormatId::e5m6;
+  const Rounding rounding = either ? Rounding::toward_zero : how.rounding;
   const double eps = k * (u + underflow * (s + 1 / s)) * (1 + 0x1p-20);  // (1 + u)^k - 1 and the ends of FP32
-  const double code = s * cast_bound_up_to(format(how.format), size / s * (1 + eps), how.rounding);
+  const double code = s * cast_bound_up_to(format(how.format), size / s * (1 + eps), rounding);
+  if (either && size / s * (1 + eps) >= 65280) return std::numeric_limits<double>::infinity();
   const double product = size * (1 + eps) + code;
   const bool exact = power_of_two(s) && s * step_at(format(how.format), 0) >= 0x1p-149;
   const double back = exact ? 0 : u * product + underflow;

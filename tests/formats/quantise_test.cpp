@@ -98,6 +98,19 @@ TEST_CASE("quantise: the number of threads changes no bit") {
     }
 }
 
+TEST_CASE("quantise: stochastic rounding takes the random bits of an element's place in the matrix") {
+  const FloatMatrix x = values(20, 300, 11);
+  for (const Groups& groups : {tile_1x128, tile_128x1, block_128x128}) {
+    const Quantised q = quantise(x, {.groups = groups, .rounding = Rounding::stochastic, .seed = 8});
+    for (Index i = 0; i < x.rows(); ++i)
+      for (Index j = 0; j < x.cols(); ++j) {
+        const float y = x(i, j) / q.s(i / groups.rows, j / groups.cols);
+        const std::uint32_t bits = random_bits(8, static_cast<std::uint64_t>(i * 300 + j));
+        if (q.q(i, j) != encode(e4m3, y, Rounding::stochastic, Overflow::saturate, bits)) FAIL(i << ' ' << j);
+      }
+  }
+}
+
 TEST_CASE("quantise: a view with an outer stride, and the scales alone") {
   const FloatMatrix x = values(20, 300, 3), part = x.block(2, 30, 9, 200);
   const Quantised q = quantise(x.block(2, 30, 9, 200));
