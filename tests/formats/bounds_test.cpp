@@ -161,3 +161,12 @@ TEST_CASE("bounds: requantisation between powers of two is exact but below the l
       CHECK((exact > 0) == (kind == ScaleKind::ue8m0_ceil && to != e5m2));  // E5M2 loses a bit
     }
 }
+
+TEST_CASE("bounds: a subnormal is requantised exactly where the new steps divide the old ones") {
+  const Quantisation how{.scale = ScaleKind::ue8m0_ceil};
+  const double x = 3 * 0x1p-9;  // a subnormal code of E4M3 under scale 1
+  CHECK(requantise_bound(x, e4m3, 1, 0.5, how) == 0);
+  CHECK(requantise_bound(x, e4m3, 1, 1, how) == 0);
+  CHECK(requantise_bound(x, e4m3, 1, 2, how) == 2 * 0x1p-10);
+  CHECK(requantise_bound(x, e4m3, 3, 0.5, how) > 0);  // 3 q has more bits than a code
+}
