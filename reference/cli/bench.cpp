@@ -74,8 +74,7 @@ std::string text_line(const BenchRow& row, const Measured& m) {
 /// The row of that name, or those whose names begin with it.
 std::vector<BenchRow> rows_named(const std::string& name) {
   std::vector<BenchRow> rows = ceiling_rows();
-  for (auto& more : {kernel_rows(), format_rows(), fp8_gemm_rows(), step_rows()})
-    rows.insert(rows.end(), more.begin(), more.end());
+  for (auto& more : {kernel_rows(), format_rows(), step_rows()}) rows.insert(rows.end(), more.begin(), more.end());
   std::string known;
   bool whole_name = false;
   for (const BenchRow& row : rows) {

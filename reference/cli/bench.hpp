@@ -29,10 +29,9 @@ struct BenchRow {
 };
 
 std::vector<BenchRow> ceiling_rows();
-std::vector<BenchRow> kernel_rows();    ///< products, attention, gate, permutation, AdamW, RMSNorm, SwiGLU
-std::vector<BenchRow> format_rows();    ///< casts and quantisation of FP8
-std::vector<BenchRow> fp8_gemm_rows();  ///< products of FP8 codes, each way to add up
-std::vector<BenchRow> step_rows();      ///< whole training steps of the model of bench/peers, and their products alone
+std::vector<BenchRow> kernel_rows();  ///< products, attention, gate, permutation, AdamW, RMSNorm, SwiGLU
+std::vector<BenchRow> format_rows();  ///< casts and quantisation of FP8
+std::vector<BenchRow> step_rows();    ///< whole training steps of the model of bench/peers, and their products alone
 
 /// The fastest multiply-adds of all threads: twelve independent sums each. 1e9 operations a second, two for each.
 double fma_ceiling(bool one_thread);

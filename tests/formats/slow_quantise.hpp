@@ -6,9 +6,25 @@
 #include <bit>
 #include <string>
 
+#include "reference/core/random.hpp"
+#include "reference/formats/bf16.hpp"
+#include "reference/formats/quantised.hpp"
 #include "tests/formats/slow_cast.hpp"
 
 namespace dsv3::test {
+
+/// Normal values whose size changes from row to row and from column to column by up to 2^10, some exactly BF16.
+inline FloatMatrix values(Index rows, Index cols, std::uint64_t seed) {
+  Random random(seed);
+  FloatMatrix x(rows, cols);
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < cols; ++j) {
+      const double size = std::ldexp(1.0, static_cast<int>((i * 7 + j / 32 * 3) % 11) - 5);
+      const auto v = static_cast<float>(random.normal() * size);
+      x(i, j) = (i + j / 128) % 2 == 0 ? v : float_from_bf16(bf16_from_float(v));
+    }
+  return x;
+}
 
 /// Nearest even, saturating, by search.
 class SlowEncoder {

@@ -180,7 +180,7 @@ TEST_CASE("run: a folder that holds a run is refused and left alone") {
 TEST_CASE("run: wrong settings are reported before anything is written") {
   const Scratch scratch;
   RunSettings settings = small_run(scratch);
-  settings.precision = "fp8";
+  settings.precision = "fp4";
   CHECK(contains(thrown<std::invalid_argument>([&] { start_run(settings, scratch / "run", {}); }), "precision"));
   settings = small_run(scratch);
   settings.data = scratch / "missing.txt";

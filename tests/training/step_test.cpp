@@ -53,8 +53,8 @@ void check_goes_on(Trainer& trainer, const TrainingOptions& o, TrainingState& st
 
 }  // namespace
 
-TEST_CASE("step: five steps have the same bits with one thread and with two, in FP32 and BF16") {
-  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+TEST_CASE("step: five steps have the same bits with one thread and with two, in FP32, BF16 and FP8") {
+  for (const Precision precision : {Precision::fp32, Precision::bf16, Precision::fp8}) {
     TrainingOptions o = micro_options();
     o.config = config_by_name("tiny");  // tensors of several blocks of 8192, rows of several blocks of 64
     o.sequence_length = 64;

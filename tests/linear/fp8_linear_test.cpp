@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include "reference/linear/fp8_linear.hpp"
+
+#include <cmath>
+
+#include "reference/formats/bf16.hpp"
+#include "reference/linear/amax_histories.hpp"
+#include "reference/linear/linear.hpp"
+#include "tests/support/compare.hpp"
+
+using namespace dsv3;
+using namespace dsv3::test;
+
+namespace {
+
+/// kernel.py by hand: s = max(amax, 1e-4) / 448 of a group, the value of each code times nothing.
+struct ByHand {
+  Matrix q, s;  ///< values of the codes; the scale of each element
+};
+
+ByHand by_hand(const Matrix& x, Index rows, Index cols) {
+  ByHand out{x, x};
+  for (Index i = 0; i < x.rows(); i += rows)
+    for (Index j = 0; j < x.cols(); j += cols) {
+      const Index r = std::min(rows, x.rows() - i), c = std::min(cols, x.cols() - j);
+      const float s = std::max(static_cast<float>(x.block(i, j, r, c).cwiseAbs().maxCoeff()), 1e-4F) / 448.0F;
+      for (Index a = i; a < i + r; ++a)
+        for (Index b = j; b < j + c; ++b) {
+          out.s(a, b) = s;
+          out.q(a, b) = decode(FormatId::e4m3, encode(FormatId::e4m3, static_cast<float>(x(a, b)) / s));
+        }
+    }
+  return out;
+}
+
+Matrix values_of(const ByHand& x) { return x.q.cwiseProduct(x.s); }
+
+/// sum_k a(i, k) b(j, k) as promoted sums: FP32 chains of 128 products of codes, each added with its two scales.
+Matrix product(const ByHand& a, const ByHand& b, const Matrix* start = nullptr) {
+  Matrix out(a.q.rows(), b.q.rows());
+  for (Index i = 0; i < out.rows(); ++i)
+    for (Index j = 0; j < out.cols(); ++j) {
+      float sum = 0;
+      for (Index k = 0; k < a.q.cols(); k += 128) {
+        float chain = 0;
+        for (Index d = k; d < std::min(a.q.cols(), k + 128); ++d)
+          chain += static_cast<float>(a.q(i, d)) * static_cast<float>(b.q(j, d));  // the product is exact
+        sum = std::fma(chain, static_cast<float>(a.s(i, k)) * static_cast<float>(b.s(j, k)), sum);
+      }
+      out(i, j) = start ? static_cast<float>((*start)(i, j)) + sum : sum;
+    }
+  return out;
+}
+
+ByHand turned(const ByHand& x) { return {x.q.transpose(), x.s.transpose()}; }
+
+}  // namespace
+
+TEST_CASE("fp8 linear: F, B and W are Figure 7 by hand, bit for bit, ragged blocks included") {
+  const Matrix W = probe(150, 300, 1), x = round_to_bf16(probe(140, 300, 2)), dy = round_to_bf16(probe(140, 150, 3));
+  const Fp8Recipe recipe;
+  CHECK(different(fprop_in_fp8(W, x, recipe), round_to_bf16(product(by_hand(x, 1, 128), by_hand(W, 128, 128)))) == "");
+  CHECK(different(dgrad_in_fp8(W, dy, recipe),
+                  round_to_bf16(product(by_hand(dy, 1, 128), turned(by_hand(W, 128, 128))))) == "");
+  const Matrix before = probe(150, 300, 4), x_seen = values_of(by_hand(x, 1, 128));
+  Matrix dW = before;
+  wgrad_in_fp8(dW, dy, x, recipe);
+  CHECK(different(dW, product(turned(by_hand(dy, 128, 1)), turned(by_hand(x_seen, 128, 1)), &before)) == "");
+  dW = before;
+  Fp8Recipe kept = recipe;
+  kept.x_is_kept = true;
+  wgrad_in_fp8(dW, dy, x, kept);
+  CHECK(different(dW, product(turned(by_hand(dy, 128, 1)), turned(by_hand(x, 128, 1)), &before)) == "");
+}
+
+TEST_CASE("fp8 linear: activations and gradients are rounded to BF16 first, the master weight is not") {
+  const Matrix W = probe(8, 128, 1), x = probe(3, 128, 2), dy = probe(3, 8, 3);
+  REQUIRE(different(W, round_to_bf16(W)) != "");
+  const Fp8Recipe recipe;
+  CHECK(different(fprop_in_fp8(W, x, recipe), fprop_in_fp8(W, round_to_bf16(x), recipe)) == "");
+  CHECK(different(dgrad_in_fp8(W, dy, recipe), dgrad_in_fp8(W, round_to_bf16(dy), recipe)) == "");
+  CHECK(different(fprop_in_fp8(W, x, recipe),
+                  round_to_bf16(product(by_hand(round_to_bf16(x), 1, 128), by_hand(W, 128, 128)))) == "");
+}
+
+TEST_CASE("fp8 linear: the precision fp8 reaches the three products of Linear") {
+  const Matrix W = probe(20, 130, 1), x = probe(9, 130, 2), dy = probe(9, 20, 3);
+  const Precision fp8 = Precision::fp8;
+  CHECK(different(fprop(W, x, fp8), fprop_in_fp8(W, x, fp8.recipe)) == "");
+  CHECK(different(dgrad(W, dy, fp8), dgrad_in_fp8(W, dy, fp8.recipe)) == "");
+  Matrix dW = probe(20, 130, 4), expected = dW;
+  wgrad(dW, dy, x, fp8);
+  wgrad_in_fp8(expected, dy, x, fp8.recipe);
+  CHECK(different(dW, expected) == "");
+  CHECK(different(fprop(W, x, fp8), fprop(W, x, Precision::bf16)) != "");
+}
+
+TEST_CASE("fp8 linear: a hybrid recipe has gradients in E5M2 and the rest in E4M3") {
+  const Matrix W = probe(16, 128, 1), x = probe(4, 128, 2), dy = probe(4, 16, 3);
+  const Fp8Recipe plain, hybrid{.gradient = FormatId::e5m2};
+  CHECK(different(fprop_in_fp8(W, x, hybrid), fprop_in_fp8(W, x, plain)) == "");
+  const Matrix exact = dgrad(W, dy), fine = dgrad_in_fp8(W, dy, plain), coarse = dgrad_in_fp8(W, dy, hybrid);
+  CHECK((coarse - exact).norm() > 1.4 * (fine - exact).norm());  // twice the distance between codes
+  CHECK((coarse - exact).norm() < 0.1 * exact.norm());
+}
+
+TEST_CASE("fp8 linear: appendix B.2, one token far larger than its block: tiles keep the others, blocks lose them") {
+  const Matrix W = Matrix::Identity(128, 128);  // dx = dy: what is left of each gradient
+  Fp8Recipe blocks;
+  blocks.dgrad_groups = block_128x128;
+  // of the other tokens' gradients, the part that is further off than a normal code can be: 2^-4, and 2^-8 for BF16
+  const auto spoilt = [&](real factor, const Fp8Recipe& recipe) {
+    Matrix dy = probe(128, 128, 1);
+    dy.row(5) *= factor;
+    const Matrix seen = round_to_bf16(dy), dx = dgrad_in_fp8(W, dy, recipe);
+    Index off = 0;
+    for (Index t = 0; t < 128; ++t)
+      for (Index j = 0; j < 128; ++j)
+        off += t != 5 && !(std::abs(dx(t, j) - seen(t, j)) <= real(0x1p-4 + 0x1p-8) * std::abs(seen(t, j)));
+    return static_cast<double>(off) / (127 * 128);
+  };
+  for (const real factor : {1e3, 1e5, 1e7}) CHECK(spoilt(factor, {}) < 1e-3);
+  CHECK(spoilt(1, blocks) < 1e-3);
+  // E4M3 is wide: below its least normal number, 2^-6 of 448, lie 3.5% of a row that is 1000 times smaller
+  CHECK(spoilt(1e3, blocks) > 0.01);
+  CHECK(spoilt(1e5, blocks) > 0.7);
+  CHECK(spoilt(1e7, blocks) == 1);  // all are 0
+}
+
+TEST_CASE("fp8 linear: one scale per tensor; delayed, it is that of the tensors before") {
+  const Matrix W = probe(16, 256, 1), x = probe(4, 256, 2);
+  const Fp8Recipe per_tensor{.scaling = Scaling::per_tensor};
+  CHECK(different(fprop_in_fp8(W, x, per_tensor),
+                  round_to_bf16(product(by_hand(round_to_bf16(x), 4, 256), by_hand(W, 16, 256)))) == "");
+  AmaxHistories histories;
+  Fp8Recipe delayed{.scaling = Scaling::delayed};
+  CHECK(different(fprop_in_fp8(W, x, delayed), fprop_in_fp8(W, x, per_tensor)) == "");  // no history: none is used
+  delayed.histories = &histories;
+  const Matrix exact = fprop(W, x), first = fprop_in_fp8(W, x, delayed), second = fprop_in_fp8(W, x, delayed);
+  CHECK(different(first, second) != "");  // the first call knew nothing: scale 1
+  CHECK((second - exact).norm() < 0.1 * exact.norm());
+  const Matrix larger = 1000 * x;  // the history has not seen this
+  const Matrix exact_larger = fprop(W, larger), cut = fprop_in_fp8(W, larger, delayed);
+  CHECK((cut - exact_larger).norm() > 0.5 * exact_larger.norm());
+  CHECK((fprop_in_fp8(W, larger, delayed) - exact_larger).norm() < 0.1 * exact_larger.norm());
+}
+
+TEST_CASE("fp8 linear: no tokens, all-zero tokens and NaN") {
+  const Matrix W = probe(16, 130, 1);
+  CHECK(fprop_in_fp8(W, Matrix(0, 130), {}).rows() == 0);
+  CHECK(different(fprop_in_fp8(W, Matrix::Zero(3, 130), {}), Matrix::Zero(3, 16)) == "");
+  Matrix dW = W;
+  wgrad_in_fp8(dW, Matrix(0, 16), Matrix(0, 130), {});
+  CHECK(different(dW, W) == "");
+  Matrix x = probe(3, 130, 2);
+  x(1, 7) = std::nanf("");
+  const Matrix y = fprop_in_fp8(W, x, {});
+  for (Index t = 0; t < 3; ++t) CHECK(y.row(t).array().isNaN().any() == (t == 1));
+}
