@@ -35,9 +35,9 @@ bool power_of_two(double s) {
 int num_roundings(const Quantisation& how) {
   if (how.scale != ScaleKind::fp32) return 0;
   const DialectRow& row = dialect(how.dialect);
-  if (row.applied == Applied::divide) return 1;
-  if (row.applied == Applied::times_reciprocal || row.stored == Stored::reciprocal_of_factor) return 2;
-  return row.stored == Stored::amax_over_largest ? 3 : 4;
+  if (row.applied == AppliedScale::divide) return 1;
+  if (row.applied == AppliedScale::times_reciprocal || row.stored == StoredScale::reciprocal_of_factor) return 2;
+  return row.stored == StoredScale::amax_over_largest ? 3 : 4;
 }
 
 }  // namespace

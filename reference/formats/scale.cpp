@@ -32,9 +32,9 @@ GroupScale transformer_engine_scale(float amax, float largest, ScaleKind kind) {
 }
 
 GroupScale dialect_scale(float amax, float largest, const DialectRow& row) {
-  const float s = row.stored == Stored::amax_over_largest ? amax / largest : amax * (1 / largest);
-  if (row.applied == Applied::divide) return {s, 1 / s, true};
-  return {s, row.applied == Applied::times_reciprocal ? 1 / s : largest / amax, false};
+  const float s = row.stored == StoredScale::amax_over_largest ? amax / largest : amax * (1 / largest);
+  if (row.applied == AppliedScale::divide) return {s, 1 / s, true};
+  return {s, row.applied == AppliedScale::times_reciprocal ? 1 / s : largest / amax, false};
 }
 
 }  // namespace

@@ -27,33 +27,34 @@ enum class Dialect : std::uint8_t {
   transformer_engine
 };
 
-enum class Stored : std::uint8_t { amax_over_largest, amax_times_reciprocal, reciprocal_of_factor };
-enum class Applied : std::uint8_t { divide, times_reciprocal, times_largest_over_amax };
+enum class StoredScale : std::uint8_t { amax_over_largest, amax_times_reciprocal, reciprocal_of_factor };
+enum class AppliedScale : std::uint8_t { divide, times_reciprocal, times_largest_over_amax };
 
 /// With L the format's largest value and a = max(amax, least_amax), each operation rounded to FP32:
 ///   stored   s = a / L,  a * (1 / L)  or  1 / (L / a)
 ///   applied  q = encode(x / s),  encode(x * (1 / s))  or  encode(x * (L / a))
 struct DialectRow {
   std::string_view name;
-  Stored stored;
-  Applied applied;
+  StoredScale stored;
+  AppliedScale applied;
   float least_amax;
   std::string_view source;  ///< of the public code the formula was read in
 };
 
 inline constexpr std::array<DialectRow, 7> dialects{{
-    {"deepseek_v3", Stored::amax_over_largest, Applied::divide, 1e-4f, "DeepSeek-V3 inference/kernel.py act_quant"},
-    {"deepgemm", Stored::amax_over_largest, Applied::times_reciprocal, 1e-4f,
+    {"deepseek_v3", StoredScale::amax_over_largest, AppliedScale::divide, 1e-4f,
+     "DeepSeek-V3 inference/kernel.py act_quant"},
+    {"deepgemm", StoredScale::amax_over_largest, AppliedScale::times_reciprocal, 1e-4f,
      "DeepGEMM deep_gemm/utils/math.py per_token_cast_to_fp8"},
-    {"deepep", Stored::amax_over_largest, Applied::times_largest_over_amax, 1e-4f,
+    {"deepep", StoredScale::amax_over_largest, AppliedScale::times_largest_over_amax, 1e-4f,
      "DeepEP tests/utils.py per_token_cast_to_fp8"},
-    {"deepep_kernel", Stored::amax_times_reciprocal, Applied::times_largest_over_amax, 1e-4f,
+    {"deepep_kernel", StoredScale::amax_times_reciprocal, AppliedScale::times_largest_over_amax, 1e-4f,
      "DeepEP csrc/kernels/utils.cuh calculate_fp8_scales"},
-    {"deepseek_v32", Stored::amax_times_reciprocal, Applied::divide, 1e-4f,
+    {"deepseek_v32", StoredScale::amax_times_reciprocal, AppliedScale::divide, 1e-4f,
      "DeepSeek-V3.2-Exp inference/kernel.py act_quant"},
-    {"tile_kernels", Stored::amax_over_largest, Applied::times_largest_over_amax, 1e-4f,
+    {"tile_kernels", StoredScale::amax_over_largest, AppliedScale::times_largest_over_amax, 1e-4f,
      "TileKernels quant/per_token_cast_to_e5m6_kernel.py; E5M6 is cast as there, see e5m6.hpp"},
-    {"transformer_engine", Stored::reciprocal_of_factor, Applied::times_largest_over_amax, 0.0f,
+    {"transformer_engine", StoredScale::reciprocal_of_factor, AppliedScale::times_largest_over_amax, 0.0f,
      "TransformerEngine common/recipe/recipe_common.cuh compute_scale_from_amax, Float8BlockScaling with epsilon 0"},
 }};
 

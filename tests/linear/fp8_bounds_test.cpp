@@ -71,7 +71,7 @@ std::vector<NamedAccumulation> ways() {
 
 /// One large product, then the same small one to the end: what loses most. The best of many, and where.
 double tightest(const Accumulation& how, ScaleOrder order, Index K) {
-  const Format f = e4m3_format();
+  const TwinFormat f = e4m3_format();
   constexpr Index tried = 126;  // every small positive b beside one a
   const Groups one_scale{1, K};
   Coded a{Codes(1, K), Scales::Ones(1, 1), one_scale, f}, b{Codes(tried, K), Scales(tried, 1), one_scale, f};
@@ -129,7 +129,7 @@ TEST_CASE("fp8 bound: a search comes within a factor of 4 of it for every preset
 }
 
 TEST_CASE("fp8 bound: no error where every product fits, and infinite where nothing can be said") {
-  const Format f = e4m3_format();
+  const TwinFormat f = e4m3_format();
   Coded a{Codes::Constant(2, 200, 0x38), Scales::Ones(2, 2), tile_1x128, f}, b = a;  // ones: sums are integers
   const auto bound = [&](const Accumulation& how) {
     const Fp8Operand x = a, y = b;

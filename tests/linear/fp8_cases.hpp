@@ -10,7 +10,7 @@
 
 namespace dsv3::test {
 
-inline std::array<float, 256> values_from_bits(const Format& format) {
+inline std::array<float, 256> values_from_bits(const TwinFormat& format) {
   std::array<float, 256> values{};
   for (int code = 0; code < 256; ++code) {
     const Bits b = format.bits(static_cast<std::uint8_t>(code));
@@ -22,8 +22,8 @@ inline std::array<float, 256> values_from_bits(const Format& format) {
   return values;
 }
 
-inline Format e4m3_format() { return {3, 7, false, e4m3_values().data()}; }
-inline Format e5m2_format() {
+inline TwinFormat e4m3_format() { return {3, 7, false, e4m3_values().data()}; }
+inline TwinFormat e5m2_format() {
   static const std::array<float, 256> values = values_from_bits({2, 15, true, nullptr});
   return {2, 15, true, values.data()};
 }
@@ -33,10 +33,10 @@ enum class Data { any, finite, subnormal, spread, largest, normal, positive, can
 inline constexpr std::array all_data{Data::any,     Data::finite, Data::subnormal, Data::spread,
                                      Data::largest, Data::normal, Data::positive,  Data::cancelling};
 
-inline bool is_finite(const Format& f, std::uint8_t code) { return std::isfinite(f.values[code]); }
+inline bool is_finite(const TwinFormat& f, std::uint8_t code) { return std::isfinite(f.values[code]); }
 
 /// The code nearest to x (ties: any).
-inline std::uint8_t nearest_code(const Format& f, double x) {
+inline std::uint8_t nearest_code(const TwinFormat& f, double x) {
   std::uint8_t best = 0;
   for (int code = 0; code < 256; ++code)
     if (is_finite(f, static_cast<std::uint8_t>(code)) && std::abs(f.values[code] - x) < std::abs(f.values[best] - x))
@@ -44,7 +44,7 @@ inline std::uint8_t nearest_code(const Format& f, double x) {
   return best;
 }
 
-inline std::uint8_t random_code(const Format& f, Data data, Index row, Index col, Random& random) {
+inline std::uint8_t random_code(const TwinFormat& f, Data data, Index row, Index col, Random& random) {
   const int largest = f.infinities ? 0x7B : 0x7E, sign = static_cast<int>(random.below(2)) * 128;
   const auto code = [](Index c) { return static_cast<std::uint8_t>(c); };
   switch (data) {
@@ -70,7 +70,7 @@ inline std::uint8_t random_code(const Format& f, Data data, Index row, Index col
   return 0;
 }
 
-inline Coded coded(const Format& format, Index rows, Index cols, Groups groups, Data data, std::uint64_t seed) {
+inline Coded coded(const TwinFormat& format, Index rows, Index cols, Groups groups, Data data, std::uint64_t seed) {
   Random random = stream(seed, static_cast<std::uint64_t>(data));
   Coded m{Codes(rows, cols), Scales((rows + groups.rows - 1) / groups.rows, (cols + groups.cols - 1) / groups.cols),
           groups, format};

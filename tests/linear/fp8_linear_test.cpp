@@ -119,7 +119,7 @@ TEST_CASE("fp8 linear: appendix B.2, one token far larger than its block: tiles 
         off += t != 5 && !(std::abs(dx(t, j) - seen(t, j)) <= real(0x1p-4 + 0x1p-8) * std::abs(seen(t, j)));
     return static_cast<double>(off) / (127 * 128);
   };
-  for (const real factor : {1e3, 1e5, 1e7}) CHECK(spoilt(factor, {}) < 1e-3);
+  for (const real factor : {real(1e3), real(1e5), real(1e7)}) CHECK(spoilt(factor, {}) < 1e-3);
   CHECK(spoilt(1, blocks) < 1e-3);
   // E4M3 is wide: below its least normal number, 2^-6 of 448, lie 3.5% of a row that is 1000 times smaller
   CHECK(spoilt(1e3, blocks) > 0.01);

@@ -24,7 +24,7 @@ struct Bits {
   int unit = 0;      ///< value = magnitude 2^unit
 };
 
-struct Format {
+struct TwinFormat {
   int fraction_bits, bias;
   bool infinities;  ///< E5M2; else only the last code is special
   const float* values;
@@ -92,8 +92,8 @@ inline Number aligned_step(const Accumulation& how, const Number& c, const std::
 }
 
 /// The sum of an interval of codes a and b.
-inline float twin_sum(const Accumulation& how, const Format& A, const Format& B, const std::vector<std::uint8_t>& a,
-                      const std::vector<std::uint8_t>& b) {
+inline float twin_sum(const Accumulation& how, const TwinFormat& A, const TwinFormat& B,
+                      const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
   const auto together = how.sum == Accumulation::Sum::aligned ? static_cast<std::size_t>(how.together()) : 1;
   bool nan = false, above = false, below = false;
   Number c;
@@ -131,7 +131,7 @@ struct Coded {
   Codes q;
   Scales s;
   Groups groups;
-  Format format;
+  TwinFormat format;
   operator Fp8Operand() const { return {q, s, groups, format.values, format.min_exponent()}; }
   std::uint8_t code(bool transposed, Index i, Index k) const { return transposed ? q(k, i) : q(i, k); }
   float scale(bool transposed, Index i, Index k) const {
