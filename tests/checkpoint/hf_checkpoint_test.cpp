@@ -199,13 +199,14 @@ TEST_CASE("hf_checkpoint: a config without b_i does not silently drop a stored b
 }
 
 TEST_CASE("hf_checkpoint: rope_interleave false permutes the rotary rows of queries and keys, and nothing else") {
-  const ModelConfig config = small_config();
+  ModelConfig config = small_config();
+  config.mla.rope.width = 6;  // at 4 the permutation would be its own inverse
   const Stored stored = stored_tensors(config);
   ModelWeights<Matrix> loaded, expected = random_model(config);
   REQUIRE(load(config, stored, loaded, {false, {}}) == "nothing thrown");
   const auto permute = [](MlaWeights<Matrix>& mla) {
-    mla.W_QR = reorder_rows(mla.W_QR, 4, RopeLayout::half, RopeLayout::interleaved);
-    mla.W_KR = reorder_rows(mla.W_KR, 4, RopeLayout::half, RopeLayout::interleaved);
+    mla.W_QR = reorder_rows(mla.W_QR, 6, RopeLayout::half, RopeLayout::interleaved);
+    mla.W_KR = reorder_rows(mla.W_KR, 6, RopeLayout::half, RopeLayout::interleaved);
   };
   for (auto& block : expected.blocks) permute(block.mla);
   permute(expected.mtp[0].block.mla);
