@@ -40,9 +40,10 @@ std::vector<const TensorView*> scales_of(const Checkpoint& checkpoint, const std
 
 Matrix read_scale(const TensorView& scale) {
   Matrix s = to_matrix(scale);
+  require_finite(s, scale.where);
   for (Index i = 0; i < s.rows(); ++i)
     for (Index j = 0; j < s.cols(); ++j)
-      require_world(std::isfinite(s(i, j)), scale.where, "is ", s(i, j), " at (", i, ", ", j, ")");
+      require_world(s(i, j) > 0, scale.where, "is ", s(i, j), " at (", i, ", ", j, "); a scale is above 0");
   return s;
 }
 }  // namespace

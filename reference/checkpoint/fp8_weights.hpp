@@ -15,7 +15,8 @@ struct BlockSize {
 /// w = q * s, the scale of q's block: s is [ceil(rows / block.rows), ceil(cols / block.cols)], F32 or BF16; the last
 /// row and column of blocks may be smaller. Despite its name, "weight_scale_inv" is this multiplier. Numerics: one FP32
 /// product per element, rounded to nearest even, in both libraries. Throws std::runtime_error naming the tensor for a
-/// scale of another shape or type, a scale that is not finite, or an E4M3 NaN code.
+/// scale of another shape or type, a scale that is not finite or not above 0 (quantising divides by it), or an E4M3 NaN
+/// code.
 Matrix dequantise(const TensorView& q, const TensorView& scale, const BlockSize& block);
 
 /// What is wrong with the scale of the E4M3 weight `weight_name`, as far as headers say: none, two, of another shape or

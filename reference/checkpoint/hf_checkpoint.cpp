@@ -2,7 +2,6 @@
 #include "reference/checkpoint/hf_checkpoint.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "reference/checkpoint/atomic_file.hpp"
@@ -10,6 +9,7 @@
 #include "reference/checkpoint/safetensors_writer.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
+#include "reference/rope/rope.hpp"
 
 namespace dsv3 {
 
@@ -18,7 +18,8 @@ using Problems = std::vector<std::string>;
 
 [[noreturn]] void throw_problems(const Checkpoint& checkpoint, const Problems& problems) {
   constexpr std::size_t shown = 20;
-  std::string text = concat(checkpoint.folder.string(), ": ", problems.size(), " problems:");
+  std::string text =
+      concat(checkpoint.folder.string(), ": ", problems.size(), problems.size() == 1 ? " problem:" : " problems:");
   for (std::size_t i = 0; i < std::min(shown, problems.size()); ++i) text += "\n  " + problems[i];
   if (problems.size() > shown) text += concat("\n  ... and ", problems.size() - shown, " more");
   throw std::runtime_error(text);
@@ -53,12 +54,6 @@ void find_unmapped(const Checkpoint& checkpoint, const std::set<std::string>& ma
   }
 }
 
-void require_finite(const std::string& name, const Matrix& m) {
-  for (Index i = 0; i < m.rows(); ++i)
-    for (Index j = 0; j < m.cols(); ++j)
-      require_world(std::isfinite(m(i, j)), in_quotes(name), "is ", m(i, j), " at (", i, ", ", j, ")");
-}
-
 void require_copy(const HfTensor<Matrix>& t, const Matrix& copy) {
   require_world(copy.cwiseEqual(*t.first).all(), in_quotes(t.name), "differs from ", in_quotes(t.original),
                 "; a copy is needed, the model shares the weight");
@@ -66,14 +61,15 @@ void require_copy(const HfTensor<Matrix>& t, const Matrix& copy) {
 
 void load_tensor(const Checkpoint& checkpoint, const LoadOptions& options, const HfTensor<Matrix>& t) {
   Matrix stored = read_weight(checkpoint, t.name, options.fp8_block);
-  require_finite(t.name, stored);
+  require_finite(stored, in_quotes(t.name));
   if (!t.original.empty()) return require_copy(t, stored);
   if (t.second == nullptr) {
     *t.first = std::move(stored);
     return;
   }
   split_heads(stored, t.heads, *t.first, *t.second);
-  if (t.rope_width > 0 && !options.rope_interleave) *t.second = interleave_rope_rows(*t.second, t.rope_width);
+  if (t.rope_width > 0 && !options.rope_interleave)
+    *t.second = reorder_rows(*t.second, t.rope_width, RopeLayout::half, RopeLayout::interleaved);
 }
 
 TensorToWrite tensor_to_write(const HfTensor<const Matrix>& t, Dtype stored) {

@@ -265,7 +265,7 @@ HfConfig parse_hf_config(std::string_view text, const std::string& where) {
 HfConfig read_hf_config(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   const MappedFile file(path);
-  return parse_hf_config({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path.string());
+  return parse_hf_config(file.text(), path.string());
 }
 
 }  // namespace dsv3

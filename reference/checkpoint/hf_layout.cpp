@@ -36,16 +36,4 @@ void split_heads(const Matrix& joint, Index heads, Matrix& first, Matrix& second
   }
 }
 
-Matrix interleave_rope_rows(const Matrix& halves, Index width) {
-  require(width >= 2 && width % 2 == 0 && halves.rows() % width == 0, "interleave_rope_rows", shape_text(halves),
-          " does not hold vectors of an even width ", width);
-  Matrix pairs(halves.rows(), halves.cols());
-  for (Index begin = 0; begin < halves.rows(); begin += width)
-    for (Index i = 0; i < width / 2; ++i) {
-      pairs.row(begin + 2 * i) = halves.row(begin + i);
-      pairs.row(begin + 2 * i + 1) = halves.row(begin + width / 2 + i);
-    }
-  return pairs;
-}
-
 }  // namespace dsv3

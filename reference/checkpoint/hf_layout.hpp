@@ -19,8 +19,4 @@ Matrix join_heads(const Matrix& first, const Matrix& second, Index heads);
 /// The inverse, into matrices that have their shapes already.
 void split_heads(const Matrix& joint, Index heads, Matrix& first, Matrix& second);
 
-/// Rows of a rotary weight whose vectors of `width` channels pair (i, i + width/2) (rope_interleave false), reordered
-/// so that they pair (2i, 2i+1) as everywhere in this project. Queries and keys get the same order, so scores stay.
-Matrix interleave_rope_rows(const Matrix& halves, Index width);
-
 }  // namespace dsv3

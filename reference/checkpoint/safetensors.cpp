@@ -2,6 +2,7 @@
 #include "reference/checkpoint/safetensors.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -159,6 +160,12 @@ Matrix to_matrix(const TensorView& view) {
       },
       1 << 16);
   return m;
+}
+
+void require_finite(const Matrix& m, const std::string& where, Index first_row) {
+  for (Index i = 0; i < m.rows(); ++i)
+    for (Index j = 0; j < m.cols(); ++j)
+      require_world(std::isfinite(m(i, j)), where, "is ", m(i, j), " at (", first_row + i, ", ", j, ")");
 }
 
 namespace {

@@ -53,6 +53,10 @@ TensorView rows_of(const TensorView& view, Index first, Index count);
 /// F32, BF16, F16 or F64 as `real` (see values_from_bytes). Throws std::runtime_error for other types.
 Matrix to_matrix(const TensorView& view);
 
+/// Throws std::runtime_error "WHERE: is inf at (2, 3)" for the first value that is not finite; row 0 of `m` is called
+/// `first_row`.
+void require_finite(const Matrix& m, const std::string& where, Index first_row = 0);
+
 /// I64, I32, U8 or BOOL, row by row. Throws std::runtime_error for other types.
 std::vector<std::int64_t> to_integers(const TensorView& view);
 

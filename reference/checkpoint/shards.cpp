@@ -15,9 +15,8 @@ using WeightMap = std::map<std::string, std::string>;  // tensor -> shard
 
 WeightMap read_index(const fs::path& path) {
   const MappedFile file(path);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   const std::string where = path.string();
-  const nlohmann::json index = parse_strict_json(text, where);
+  const nlohmann::json index = parse_strict_json(file.text(), where);
   require_world(index.is_object() && index.contains("weight_map") && index["weight_map"].is_object(), where,
                 "an object \"weight_map\" of tensor and file names is needed");
   WeightMap shard_of_tensor;

@@ -17,6 +17,8 @@ struct Checkpoint {
 /// Throws std::runtime_error by name for: neither or both of the two, a missing shard, a shard outside the folder, a
 /// tensor that the index names but its shard does not hold, that a shard holds but the index does not name, or that
 /// lies in two shards; and whatever open_safetensors throws.
+/// The index's "metadata", with its total_size, is not read, as transformers does not: tools that rewrite checkpoints
+/// leave old sums there, and every shard's header says, checked against the file, what each tensor's size is.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
 /// Throws std::runtime_error naming the tensor if there is none.

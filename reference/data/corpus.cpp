@@ -2,9 +2,9 @@
 #include "reference/data/corpus.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
+#include "reference/checkpoint/mapped_file.hpp"
 #include "reference/core/require.hpp"
 #include "reference/core/threads.hpp"
 #include "reference/data/utf8.hpp"
@@ -75,11 +75,10 @@ Views cut_long(const Views& pieces, const Cut& cut) {
   return all;
 }
 
-std::string read_text(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  require_world(in.good(), file.string(), "cannot be opened");
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  require_world(!in.bad(), file.string(), "reading failed");
+/// Opened as what it must be, a regular file: a device may never end.
+MappedFile open_text(const fs::path& file) {
+  MappedFile mapped(file);
+  const std::string_view text = mapped.text();
   require_world(std::any_of(text.begin(), text.end(),
                             [](char c) {
                               return !is_blank({&c, 1});
@@ -89,7 +88,7 @@ std::string read_text(const fs::path& file) {
   require_world(good == text.size(), file.string(), "byte ", good, " is ",
                 static_cast<int>(static_cast<unsigned char>(text[std::min(good, text.size() - 1)])),
                 ", which is not UTF-8; UTF-8 text is needed");
-  return text;
+  return mapped;
 }
 
 bool is_hidden(const fs::path& path) { return path.filename().native().starts_with('.'); }
@@ -119,7 +118,8 @@ std::vector<Document> load_documents(const std::filesystem::path& path) {
   require_world(fs::exists(path), path.string(), "is not there; a text file or a folder of text files is needed");
   std::vector<Document> documents;
   for (const fs::path& file : fs::is_directory(path) ? files_below(path) : std::vector{path}) {
-    const std::string text = read_text(file);
+    const MappedFile mapped = open_text(file);
+    const std::string_view text = mapped.text();
     for (const std::string_view document : cut_into_documents(text))
       documents.push_back({file, static_cast<std::size_t>(document.data() - text.data()), std::string(document)});
   }

@@ -31,8 +31,8 @@ std::vector<std::string_view> cut_into_documents(std::string_view text);
 
 /// The documents of a file, or of all regular files below a folder in the order of their paths (bytes compared); files
 /// and folders whose name begins with a dot are left out. Texts are taken as they are: no byte changes.
-/// Throws std::runtime_error naming the file where something cannot be read, is empty, or is not UTF-8 (with the offset
-/// of the first wrong byte), or where a folder holds no file.
+/// Throws std::runtime_error naming the file where something cannot be read, is no regular file, is empty, or is not
+/// UTF-8 (with the offset of the first wrong byte), or where a folder holds no file.
 std::vector<Document> load_documents(const std::filesystem::path& path);
 
 struct Corpus {

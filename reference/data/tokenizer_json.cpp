@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "reference/data/tokenizer_json.hpp"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "reference/checkpoint/atomic_file.hpp"
-#include "reference/core/require.hpp"
+#include "reference/checkpoint/mapped_file.hpp"
 
 namespace dsv3 {
 
-namespace {
-
-std::string read_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  require_world(in.good() && std::filesystem::is_regular_file(file), file.string(), "no file that can be read");
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  require_world(!in.bad(), file.string(), "reading failed");
-  return text;
-}
-
-}  // namespace
-
 Tokenizer load_tokenizer(const std::filesystem::path& file) {
-  return parse_tokenizer_json(read_file(file), file.string());
+  return parse_tokenizer_json(MappedFile(file).text(), file.string());
 }
 
 std::string tokenizer_json(const Tokenizer& tokenizer) {

@@ -18,8 +18,8 @@ namespace dsv3 {
 ///  - decoder ByteLevel; no normalizer (or an empty Sequence); no post_processor, or one that adds no token;
 ///  - added tokens, special or not, normalized or not.
 /// Whatever else would change the tokens is refused by name: add_prefix_space, lstrip, rstrip, single_word, dropout,
-/// prefixes and suffixes of subwords, truncation, padding, a TemplateProcessing, and every field not known here. A name
-/// that stands twice in one object is refused as well.
+/// prefixes and suffixes of subwords, truncation, padding, a TemplateProcessing, and every field not known here; and,
+/// as parse_strict_json does, a key that appears twice in one object, more than 64 levels and more than 100 MB.
 /// `where` stands at the front of messages. Throws std::runtime_error; nothing in the text makes it crash.
 Tokenizer parse_tokenizer_json(std::string_view text, std::string_view where = "tokenizer.json");
 Tokenizer load_tokenizer(const std::filesystem::path& file);

@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
 #include "reference/data/tokenizer_json.hpp"
 
@@ -12,21 +13,6 @@ namespace dsv3 {
 namespace {
 
 using Json = nlohmann::json;
-
-/// Parses and refuses a name that stands twice in one object: the parser alone would keep the last.
-Json parse(std::string_view text) {
-  std::vector<std::unordered_set<std::string>> names;
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) names.emplace_back();
-    if (event == Json::parse_event_t::object_end) names.pop_back();
-    if (event == Json::parse_event_t::key) {
-      const auto& name = parsed.get_ref<const std::string&>();
-      require_world(names.back().insert(name).second, "JSON", "'", name, "' stands twice in one object");
-    }
-    return true;
-  };
-  return Json::parse(text, watch);
-}
 
 /// A value and the way to it, for messages.
 class Node {
@@ -255,8 +241,9 @@ TokenizerData read(const Json& json, std::string_view where) {
 }  // namespace
 
 Tokenizer parse_tokenizer_json(std::string_view text, std::string_view where) {
+  const Json json = parse_strict_json(text, std::string(where));
   try {
-    return Tokenizer(read(parse(text), "tokenizer"));
+    return Tokenizer(read(json, "tokenizer"));
   } catch (const std::exception& error) {
     throw std::runtime_error(concat(where, ": ", error.what()));
   }

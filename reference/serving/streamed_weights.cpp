@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "reference/serving/streamed_weights.hpp"
 
-#include <cmath>
-
 #include "reference/checkpoint/hf_checkpoint.hpp"
 #include "reference/checkpoint/hf_survey.hpp"
 #include "reference/checkpoint/strict_json.hpp"
@@ -60,9 +58,7 @@ std::shared_ptr<const MtpWeights<Matrix>> read_mtp(const Opened& model, Index k)
 
 Matrix read_rows(const Opened& model, const char* name, Index first, Index count) {
   Matrix rows = to_matrix(rows_of(tensor(model.checkpoint, name), first, count));
-  for (Index i = 0; i < rows.rows(); ++i)
-    for (Index j = 0; j < rows.cols(); ++j)
-      require_world(std::isfinite(rows(i, j)), in_quotes(name), "is ", rows(i, j), " at (", first + i, ", ", j, ")");
+  require_finite(rows, in_quotes(name), first);
   return rows;
 }
 

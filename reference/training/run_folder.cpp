@@ -95,8 +95,7 @@ void remove_old_checkpoints(const fs::path& out) {
 /// state.json: sets the counters of `state` and returns the text's fingerprint.
 std::uint64_t read_counters(const fs::path& path, TrainingState& state) {
   const MappedFile file(path);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const nlohmann::json json = parse_strict_json(text, path.string());
+  const nlohmann::json json = parse_strict_json(file.text(), path.string());
   JsonFields fields(json, path.string());
   constexpr Index most = Index{1} << 53;
   state.step = state.optimizer.step = fields.integer("step", 0, most);

@@ -101,9 +101,9 @@ void write_settings(const std::filesystem::path& path, const RunSettings& settin
 
 RunSettings read_settings(const std::filesystem::path& path) {
   const MappedFile file(path);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  require_world(nlohmann::json::accept(text), path.string(), "is no JSON; it needs to be what train has written there");
-  const nlohmann::json json = parse_strict_json(text, path.string());
+  require_world(nlohmann::json::accept(file.text()), path.string(),
+                "is no JSON; it needs to be what train has written there");
+  const nlohmann::json json = parse_strict_json(file.text(), path.string());
   JsonFields fields(json, path.string());
   RunSettings settings;
   each_field([&](const char* name, const char*, auto field) { read(fields, name, settings.*field); });

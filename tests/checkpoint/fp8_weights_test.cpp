@@ -59,7 +59,7 @@ TEST_CASE("fp8_weights: ragged 128 blocks at both edges (576 rows of kv_a, 200 c
 }
 
 TEST_CASE("fp8_weights: the number of blocks is rounded up; any other shape names what is needed") {
-  const std::string q = codes(129 * 128), s(64, '\0');
+  const std::string q = codes(129 * 128), s = raw<float>({1, 1});
   const auto said = [&](Index rows, std::vector<Index> shape) {
     return thrown([&] {
       dequantise(view_of(Dtype::f8_e4m3, {rows, 128}, q.substr(0, static_cast<std::size_t>(rows * 128)), "w"),
@@ -71,6 +71,17 @@ TEST_CASE("fp8_weights: the number of blocks is rounded up; any other shape name
   CHECK(said(129, {1, 1}) == "s: has shape [1, 1]; one scale per block, [2, 1], is needed");
   CHECK(said(129, {1, 2}) == "s: has shape [1, 2]; one scale per block, [2, 1], is needed");
   CHECK(said(128, {1}) == "s: has shape [1]; one scale per block, [1, 1], is needed");
+}
+
+TEST_CASE("fp8_weights: a scale of 0 or below is refused with its place") {
+  const std::string q = "\x38\x38\x38\x38";
+  const auto said = [&](const std::string& s, Dtype dtype) {
+    return thrown([&] { dequantise(view_of(Dtype::f8_e4m3, {2, 2}, q, "w"), view_of(dtype, {2, 1}, s, "s"), {1, 2}); });
+  };
+  CHECK(said(raw<float>({1, 0x1p-149f}), Dtype::f32) == "nothing thrown");
+  CHECK(said(raw<float>({1, 0}), Dtype::f32) == "s: is 0 at (1, 0); a scale is above 0");
+  CHECK(said(raw<float>({-0.5f, 1}), Dtype::f32) == "s: is -0.5 at (0, 0); a scale is above 0");
+  CHECK(said(raw<std::uint16_t>({0x3F80, 0xBF80}), Dtype::bf16) == "s: is -1 at (1, 0); a scale is above 0");
 }
 
 TEST_CASE("fp8_weights: scales that are not finite and NaN codes are refused with their place") {

@@ -7,6 +7,7 @@
 #include "reference/checkpoint/hf_layout.hpp"
 #include "reference/checkpoint/safetensors_writer.hpp"
 #include "reference/formats/bf16.hpp"
+#include "reference/rope/rope.hpp"
 #include "tests/checkpoint/scratch.hpp"
 #include "tests/checkpoint/small_model.hpp"
 
@@ -142,6 +143,7 @@ TEST_CASE("hf_checkpoint: every missing, unmapped and misshapen tensor is named 
   ModelWeights<Matrix> model;
   CHECK(load(config, stored, model) == "nothing thrown");
   stored.erase("model.layers.1.mlp.experts.3.up_proj.weight");
+  CHECK(contains(load(config, stored, model), ": 1 problem:\n"));
   stored.erase("lm_head.weight");
   stored["model.layers.3.enorm.weight"] = Matrix::Ones(1, 10);
   stored["model.layers.0.self_attn.rotary_emb.inv_freq"] = Matrix::Ones(1, 2);
@@ -197,13 +199,14 @@ TEST_CASE("hf_checkpoint: a config without b_i does not silently drop a stored b
 }
 
 TEST_CASE("hf_checkpoint: rope_interleave false permutes the rotary rows of queries and keys, and nothing else") {
-  const ModelConfig config = small_config();
+  ModelConfig config = small_config();
+  config.mla.rope.width = 6;  // at 4 the permutation would be its own inverse
   const Stored stored = stored_tensors(config);
   ModelWeights<Matrix> loaded, expected = random_model(config);
   REQUIRE(load(config, stored, loaded, {false, {}}) == "nothing thrown");
   const auto permute = [](MlaWeights<Matrix>& mla) {
-    mla.W_QR = interleave_rope_rows(mla.W_QR, 4);
-    mla.W_KR = interleave_rope_rows(mla.W_KR, 4);
+    mla.W_QR = reorder_rows(mla.W_QR, 6, RopeLayout::half, RopeLayout::interleaved);
+    mla.W_KR = reorder_rows(mla.W_KR, 6, RopeLayout::half, RopeLayout::interleaved);
   };
   for (auto& block : expected.blocks) permute(block.mla);
   permute(expected.mtp[0].block.mla);

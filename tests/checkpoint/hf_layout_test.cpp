@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "reference/core/require.hpp"
+#include "reference/rope/rope.hpp"
 #include "tests/support/compare.hpp"
 
 using namespace dsv3;
@@ -16,6 +17,11 @@ Matrix numbered(Index rows, Index cols) {
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < cols; ++j) m(i, j) = static_cast<real>(10 * i + j + 1);
   return m;
+}
+
+/// What loading does to W_QR and W_KR where rope_interleave is false.
+Matrix interleaved(const Matrix& W, Index width) {
+  return reorder_rows(W, width, RopeLayout::half, RopeLayout::interleaved);
 }
 
 /// The score of a query and a key, each of one rotary pair-set, at a distance: twin of both conventions.
@@ -70,12 +76,12 @@ TEST_CASE("hf_layout: rows that are no multiple of the heads, or do not add up, 
   CHECK_THROWS_AS(split_heads(Matrix(6, 2), 4, first, second), std::invalid_argument);
   CHECK_THROWS_AS(join_heads(Matrix(4, 2), Matrix(2, 3), 2), std::invalid_argument);
   CHECK_THROWS_AS(join_heads(Matrix(4, 2), Matrix(2, 2), 0), std::invalid_argument);
-  CHECK_THROWS_AS(interleave_rope_rows(Matrix(6, 2), 4), std::invalid_argument);
-  CHECK_THROWS_AS(interleave_rope_rows(Matrix(6, 2), 3), std::invalid_argument);
+  CHECK_THROWS_AS(interleaved(Matrix(6, 2), 4), std::invalid_argument);
+  CHECK_THROWS_AS(interleaved(Matrix(6, 2), 3), std::invalid_argument);
 }
 
 TEST_CASE("hf_layout: row i and row i + w/2 become rows 2i and 2i + 1, in each vector of width w") {
-  CHECK(different(interleave_rope_rows(matrix({{1}, {2}, {-1}, {-2}, {3}, {4}, {-3}, {-4}}), 4),
+  CHECK(different(interleaved(matrix({{1}, {2}, {-1}, {-2}, {3}, {4}, {-3}, {-4}}), 4),
                   matrix({{1}, {-1}, {2}, {-2}, {3}, {-3}, {4}, {-4}})) == "");
 }
 
@@ -83,7 +89,7 @@ TEST_CASE("hf_layout: after the permutation, pairs (2i, 2i+1) give the scores th
   const Matrix q = probe(8, 1, 1), k = probe(8, 1, 2);
   for (const double distance : {0.0, 1.0, 17.0}) {
     const double before = score(q, k, distance, true);
-    const double after = score(interleave_rope_rows(q, 8), interleave_rope_rows(k, 8), distance, false);
+    const double after = score(interleaved(q, 8), interleaved(k, 8), distance, false);
     CHECK(after == doctest::Approx(before).epsilon(1e-12));  // the same terms, summed in double
     if (distance > 0) CHECK(std::abs(score(q, k, distance, false) - before) > 1e-3);
   }

@@ -8,24 +8,18 @@
 using namespace dsv3;
 using namespace dsv3::test;
 
-namespace {
-std::string text(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-}  // namespace
-
 TEST_CASE("mapped_file: shows the file's bytes, also after a move") {
   const Scratch scratch;
   put(scratch / "a", std::string("with\0zero", 9));
   put(scratch / "b", "other");
   MappedFile a(scratch / "a"), b(scratch / "b");
   const std::byte* const address = a.bytes().data();
-  CHECK(text(a) == std::string("with\0zero", 9));
+  CHECK(a.text() == std::string("with\0zero", 9));
   MappedFile moved(std::move(a));
   CHECK(moved.bytes().data() == address);
   b = std::move(moved);
   CHECK(b.bytes().data() == address);
-  CHECK(text(b) == std::string("with\0zero", 9));
+  CHECK(b.text() == std::string("with\0zero", 9));
 }
 
 TEST_CASE("mapped_file: missing, empty, a directory and a pipe are told apart by name") {

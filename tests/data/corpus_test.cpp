@@ -2,6 +2,7 @@
 #include "reference/data/corpus.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -104,6 +105,9 @@ TEST_CASE("corpus: what is no text is an error that names the file") {
   };
   refuse(folder.path, "holds no file");
   refuse(folder.path / "none.txt", "is not there");
+  refuse("/dev/zero", "is not a regular file");
+  REQUIRE(::mkfifo((folder.path / "pipe").c_str(), 0600) == 0);
+  refuse(folder.path / "pipe", "is not a regular file");
   folder.write("latin1.txt", "caf\xE9 au lait");
   refuse(folder.path / "latin1.txt", "byte 3 is 233, which is not UTF-8");
   folder.write("cut.txt", "ab\xE4\xB8");

@@ -198,9 +198,16 @@ TEST_CASE("tokenizer.json: what is no JSON, deep nesting and names that stand tw
         std::string(200'000, '['), "{\"a\":" + std::string(200'000, '{')}) {
     CHECK_THROWS_AS(parse_tokenizer_json(text), std::runtime_error);
   }
+  CHECK_THROWS_WITH(parse_tokenizer_json("{", "my.json"),
+                    doctest::Contains("my.json: not JSON: parse error at line 1, column 2: "));
+  CHECK_THROWS_WITH(parse_tokenizer_json("{\"a\":" + std::string(70, '[')),
+                    "tokenizer.json: JSON of more than 64 levels");
+  CHECK_THROWS_WITH(parse_tokenizer_json(std::string(100'000'001, ' ')),
+                    "tokenizer.json: JSON of 100000001 bytes; at most 100000000 are read");
   std::string twice = small().dump();
   twice.replace(twice.find("\"abc\":257"), 9, "\"abc\":257,\"abc\":257");
-  CHECK_THROWS_WITH_AS(parse_tokenizer_json(twice), doctest::Contains("'abc' stands twice"), std::runtime_error);
+  CHECK_THROWS_WITH_AS(parse_tokenizer_json(twice), "tokenizer.json: the key \"abc\" appears twice",
+                       std::runtime_error);
 }
 
 TEST_CASE("tokenizer.json: fields that change nothing are read over") {

@@ -49,11 +49,14 @@ TEST_CASE("linear: the same bits for 1, 2 and 5 threads, at shapes with ragged t
 }
 
 TEST_CASE("linear: bf16 rounds operands and result; wgrad is not rounded") {
-  // 1 + 2^-8 rounds to 1 (tie to even), 1 + 3 * 2^-8 to 1 + 2^-6.
-  const Matrix W = matrix({{1 + 0x1p-8, 0}, {0, 1 + 3 * 0x1p-8}}), x = matrix({{1, 1}, {1 + 0x1p-7, 3}});
-  const Matrix y = fprop(W, x, Precision::bf16);
-  CHECK(different(y, matrix({{1, 1 + 0x1p-6}, {1 + 0x1p-7, 3.046875}})) == "");
+  // 1 + 2^-10 and 1 + 2^-8 (a tie) round to 1, 1 + 3 * 2^-8 to 1 + 2^-6. A difference shows what is not rounded before.
+  const real near_1 = 1 + 0x1p-10;
+  const Matrix W = matrix({{1 + 0x1p-8, 0}, {0, 1 + 3 * 0x1p-8}, {1, -1}});
+  const Matrix y = fprop(W, matrix({{near_1, 1}, {1 + 0x1p-7, 3}}), Precision::bf16);
+  CHECK(different(y, matrix({{1, 1 + 0x1p-6, 0}, {1 + 0x1p-7, 3.046875, 0x1p-7 - 2}})) == "");
+  const Matrix dx = dgrad(matrix({{near_1}, {1}}), matrix({{1, -1}, {near_1, -1}, {1, 0x1p-10}}), Precision::bf16);
+  CHECK(different(dx, matrix({{0}, {0}, {1}})) == "");
   Matrix dW = Matrix::Zero(1, 1);
-  wgrad(dW, matrix({{1}, {0x1p-10}}), matrix({{1}, {1}}), Precision::bf16);
-  CHECK(dW(0, 0) == real(1 + 0x1p-10));  // would be 1 if the sum were rounded to BF16
+  wgrad(dW, matrix({{near_1}, {0x1p-10}}), matrix({{1}, {near_1}}), Precision::bf16);
+  CHECK(dW(0, 0) == near_1);  // would be 1 if the sum were rounded to BF16
 }

@@ -53,6 +53,22 @@ TEST_CASE("head_loss: the chunk changes nothing; gradients are weight (softmax -
   CHECK(outside(dh, expected, 2e-6) == "");
 }
 
+TEST_CASE("head_loss in bf16: operands, the logits' gradient and dh are rounded, dW is not; every number by hand") {
+  // No h meets W's columns that are not 0, so every P is 1/3. 1.25 P = 213.33/512 is rounded to g = 213/512, and
+  // 1.25 (P - 1) to -2g. 1 + 2^-8 and 1 + 2^-10 are rounded to 1.
+  const Matrix W = matrix({{1, 0, 0, 0}, {0, 1, 0, 0}, {1, 1 + 3 * 0x1p-7, 1 + 0x1p-8, 0}});
+  const Matrix h = matrix({{0, 0, 0, 1 + 0x1p-10}, {0, 0, 0, 3}, {0, 0, 0, 5}});
+  const std::vector<Token> targets = {0, 1, no_target};
+  Matrix dW = Matrix::Ones(3, 4), dh;
+  const HeadLoss loss = head_loss_and_gradients(W, dW, h, dh, targets, 1.25, Precision::bf16);
+  CHECK(loss.sum == doctest::Approx(2 * std::log(3.0)).epsilon(1e-6));
+  const double g = 213.0 / 512;
+  // dh[0][1] = 2g + 3/128 g = 215.496/256 and dh[1][1] = -g + 3/128 g = -208.008/512, rounded
+  CHECK(different(dh, matrix({{-g, 215.0 / 256, g, 0}, {2 * g, -208.0 / 512, g, 0}, {0, 0, 0, 0}})) == "");
+  // dW += d_logits h^T: h is 1 and 3, and 1 + g = 725/512 has more digits than BF16
+  CHECK(different(dW, matrix({{1, 1, 1, 1 + g}, {1, 1, 1, 1 - 5 * g}, {1, 1, 1, 1 + 4 * g}})) == "");
+}
+
 TEST_CASE("head_loss: a target outside the vocabulary is named") {
   const std::vector<Token> targets = {7};
   CHECK_THROWS_WITH(head_loss(Matrix(5, 2), Matrix(1, 2), targets), "head_loss: target 7 is outside 0 to 4");

@@ -95,6 +95,21 @@ TEST_CASE("YaRN: where low and high meet, pairs up to there stay and the others 
   CHECK(near(f[3], 0.001 / 40));
 }
 
+TEST_CASE("YaRN: a ramp may end beyond the last pair, at channel width - 1, and then no pair is wholly slowed down") {
+  RopeConfig config{.width = 6, .theta = 10000, .max_length = 8192, .yarn = YarnConfig{.original_length = 4096}};
+  for (const double beta_slow : {1e-3, 1e-4}) {  // ceil(6 ln(4096 / (2 pi beta)) / (2 ln 10000)) = 5 and 6
+    CAPTURE(beta_slow);
+    config.yarn->beta_slow = beta_slow;
+    CHECK(yarn_ramp(config).low == 0);
+    CHECK(yarn_ramp(config).high == 5);
+    const auto f = rope_frequencies(config);
+    REQUIRE(f.size() == 3);
+    CHECK(f[0] == 1);
+    CHECK(near(f[1], 0.04641588833612779 * (0.8 + 0.2 / 40)));  // 10000^(-1/3), ramp 1/5
+    CHECK(near(f[2], 0.002154434690031884 * (0.6 + 0.4 / 40)));
+  }
+}
+
 TEST_CASE("softmax scale: (128 + 64)^-1/2 mscale^2; V3 and V2 at m = 1, V2-Lite at 0.707") {
   CHECK(near(yarn_mscale(40, 1), 1.3688879454));
   CHECK(near(yarn_mscale(40, 0.707), 1.2608037774));
