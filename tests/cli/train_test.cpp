@@ -81,7 +81,7 @@ TEST_CASE("dsv3 train: wrong use is named, ends with 2 and leaves no run behind"
     CHECK(!std::filesystem::exists(scratch / "run" / "run.json"));
     return bad;
   };
-  CHECK(refused({"--precision", "fp4"}, "precision is 'fp4'; it must be bf16, fp32 or fp8") == "");
+  CHECK(refused({"--precision", "fp4"}, "precision is 'fp4'; it must be fp32 or bf16 or fp8") == "");
   CHECK(refused({"--evaluate-every", "-1"}, "--evaluate-every is -1; it must be a whole number of at least 0") == "");
   CHECK(refused({"--learning-rate", "nan"}, "--learning-rate is nan; it must be a finite number above 0") == "");
   CHECK(refused({"--bias-speed", "-0.1"}, "--bias-speed is -0.1; it must be a finite number of at least 0") == "");

@@ -109,7 +109,7 @@ TEST_CASE("settings: a value that cannot be right is named with what it needs") 
         "train: the sequence length is 1; it must be more than the MTP depth 1 and at most the model's 512 positions");
   CHECK(contains(with([](S& s) { s.sequence_length = 513; }), "the sequence length is 513"));
   CHECK(with([](S& s) { s.micro_batch = 0; }) == "train: the micro-batch is 0 sequences; it must be at least 1");
-  CHECK(with([](S& s) { s.precision = "fp4"; }) == "train: precision is 'fp4'; it must be bf16, fp32 or fp8");
+  CHECK(with([](S& s) { s.precision = "fp4"; }) == "train: precision is 'fp4'; it must be fp32 or bf16 or fp8");
   CHECK(with([](S& s) { s.moments = ""; }) == "train: moments is ''; it must be fp32 or bf16");
   CHECK(with([](S& s) { s.balance_scope = "layer"; }) ==
         "train: balance_scope is 'layer'; it must be sequence or batch");
