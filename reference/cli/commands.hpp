@@ -57,6 +57,16 @@ struct ModelArguments {
 };
 int model(const ModelArguments& arguments);
 
+struct Fp8Arguments {
+  RunSettings settings;               ///< of every run but its seed and precision
+  Index seeds = 3;                    ///< settings.seed and those after it
+  std::vector<std::string> variants;  ///< of fp8_variants; empty: all
+  std::string out;                    ///< folder for fp8.json and fp8.svg
+  Index threads = 0;
+  bool json = false;
+};
+int fp8(const Fp8Arguments& arguments);
+
 struct BenchArguments {
   std::string name;   ///< rows whose names begin so; empty: all
   Index threads = 1;  ///< 1: seconds of the thread's own work; more: of the wall clock

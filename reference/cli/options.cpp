@@ -163,6 +163,31 @@ void add_model(CLI::App& app, int& status) {
   c->callback([a, &status] { status = model(*a); });
 }
 
+void add_fp8(CLI::App& app, int& status) {
+  const auto a = std::make_shared<Fp8Arguments>();
+  a->settings.config = "tiny", a->settings.steps = 300, a->settings.moments = "bf16", a->out = "runs/fp8";
+  auto* const c = command(app, "fp8", "Train in BF16 and in FP8 recipes on the same text and compare the losses",
+                          "fp8 --variants fp8 --steps 200\nfp8 --config tour --seeds 1 --out runs/fp8_tour");
+  add_data(c, a->settings.data, "A text file or a folder of text files (UTF-8)");
+  c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
+      ->capture_default_str();
+  c->add_option("--variants", a->variants,
+                "Some of fp8, hopper, narrow, no_promotion, per_tensor, delayed, "
+                "gradient_blocks, hybrid")
+      ->default_str("all");
+  number<Index>(c, "--steps", a->settings.steps, 2, "Steps of every run");
+  number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text");
+  number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "The first of them");
+  c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg")->capture_default_str();
+  add_threads(c, a->threads);
+  c->add_flag("--json", a->json, "Print fp8.json instead of a table");
+  c->callback([a, c, &status] {
+    use_installed_data(*c, a->settings.data);
+    use_threads(a->threads);
+    status = fp8(*a);
+  });
+}
+
 void add_bench(CLI::App& app, int& status) {
   const auto a = std::make_shared<BenchArguments>();
   auto* const c = command(app, "bench", "Speed of this machine, of the parts and of whole training steps",
@@ -177,7 +202,8 @@ void add_bench(CLI::App& app, int& status) {
 }  // namespace
 
 void add_commands(CLI::App& app, int& status) {
-  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_bench}) add(app, status);
+  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_fp8, add_bench})
+    add(app, status);
 }
 
 }  // namespace dsv3::cli

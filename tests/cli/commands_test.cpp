@@ -7,7 +7,7 @@ using namespace dsv3::test;
 
 namespace {
 
-const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model", "bench"};
+const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model", "fp8", "bench"};
 
 std::string golden(const std::string& name) { return std::string(DSV3_SOURCE_DIR) + "/tests/golden/hf/" + name; }
 
@@ -16,8 +16,9 @@ std::string golden(const std::string& name) { return std::string(DSV3_SOURCE_DIR
 TEST_CASE(
     "dsv3: without arguments, with an unknown command or option it ends with 2 and says on stderr what is wrong") {
   CHECK(not_refused(run({}), "dsv3: A subcommand is required") == "");
-  CHECK(not_refused(run({"nonsense"}),
-                    "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, bench\n") ==
+  CHECK(not_refused(
+            run({"nonsense"}),
+            "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, fp8, bench\n") ==
         "");
   CHECK(not_refused(run({"--nonsense"}), "dsv3: there is no option --nonsense\n") == "");
   CHECK(not_refused(run({""}), "there is no command ''") == "");
