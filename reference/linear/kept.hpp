@@ -21,7 +21,7 @@ struct PackedE5m6 {
 class Kept {
  public:
   Kept() = default;
-  Kept(Matrix value) : kept_(std::move(value)) {}  // NOLINT: kept as it is
+  Kept(Matrix value) : kept_(std::move(value)) {}  ///< as it is
   /// E4M3 in tiles of 1x128 with the recipe's scales.
   static Kept in_fp8(const Matrix& value, const Fp8Recipe& recipe);
   /// E5M6 in tiles of 1x128 with powers of two as scales.

@@ -37,8 +37,8 @@ struct Precision {
   Kind kind = fp32;
   Fp8Recipe recipe = {};
 
-  constexpr Precision(Kind k = fp32) : kind(k) {}                    // NOLINT: a kind alone is a precision
-  constexpr Precision(const Fp8Recipe& r) : kind(fp8), recipe(r) {}  // NOLINT
+  constexpr Precision(Kind k = fp32) : kind(k) {}
+  constexpr Precision(const Fp8Recipe& r) : kind(fp8), recipe(r) {}
   friend constexpr bool operator==(const Precision& p, Kind k) { return p.kind == k; }
 
   bool keeps_fp8() const { return kind == fp8 && recipe.keep_in_fp8; }

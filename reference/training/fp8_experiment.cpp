@@ -81,7 +81,7 @@ std::vector<double> loss_curve(const RunSettings& settings, const ModelConfig& c
       of_step = trainer.step(state, batches).loss.main_loss();
       if (step) step(state.step, of_step);
     }
-  } catch (const std::runtime_error&) {  // the gradient norm is not finite: this run ends here, and the curve shows it
+  } catch (const NotFinite&) {  // this run ends here, and the curve shows it
   }
   return loss;
 }

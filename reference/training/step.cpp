@@ -50,8 +50,9 @@ StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
   report.loss = accumulate(state, batches, report.settings);
   const std::vector<NamedTensor> weights = tensors_of(state.weights), gradients = tensors_of(gradients_);
   report.gradient_norm = global_norm(gradients);
-  require_world(std::isfinite(report.gradient_norm), "train", "the gradient norm of step ", report.step, " is ",
-                report.gradient_norm, "; it must be finite. The weights are those of step ", state.step);
+  if (!std::isfinite(report.gradient_norm))
+    throw NotFinite(concat("train: the gradient norm of step ", report.step, " is ", report.gradient_norm,
+                           "; it must be finite. The weights are those of step ", state.step));
   adamw_step(state.optimizer, weights, gradients, options_.adamw,
              {.learning_rate = report.settings.learning_rate,
               .gradient_scale = clip_factor(report.gradient_norm, options_.clip_norm),

@@ -2,6 +2,8 @@
 /// \file
 /// One step of training: gradients over the micro-batches, clipping, AdamW, bias update.
 #pragma once
+#include <stdexcept>
+
 #include "reference/model/model.hpp"
 #include "reference/training/options.hpp"
 
@@ -29,6 +31,11 @@ struct StepReport {
 /// The `count` sequences after the first `first` ones, T+1 tokens each: a pure function of its arguments.
 using BatchSource = std::function<Batch(Index first, Index count)>;
 
+/// Thrown by a step whose gradient norm is not finite.
+struct NotFinite : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// A model with the buffers of its training.
 class Trainer {
  public:
@@ -37,7 +44,7 @@ class Trainer {
 
   /// Changes `state` by one step. The batch is cut into micro-batches whose gradients add up in FP32; every token
   /// weighs 1/tokens of the step, however the batch is cut.
-  /// Throws std::runtime_error if the gradient norm is not finite, std::invalid_argument for a batch of another size
+  /// Throws NotFinite, std::invalid_argument for a batch of another size
   /// than asked for, and what `batches` throws; the state is then as before and the next step starts from zero
   /// gradients.
   StepReport step(TrainingState& state, const BatchSource& batches);

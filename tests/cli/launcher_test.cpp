@@ -21,7 +21,7 @@ class Launcher {
   /// Its status and all that it says.
   std::pair<int, std::string> operator()(const std::string& arguments) const {
     const std::string command = "cd " + scratch_.folder().string() + " && ./dsv3 " + arguments + " >said 2>&1";
-    const int how = std::system(command.c_str());  // NOLINT(cert-env33-c): the words are this test's own
+    const int how = std::system(command.c_str());
     return {WIFEXITED(how) ? WEXITSTATUS(how) : -1, get(scratch_ / "said")};
   }
 
