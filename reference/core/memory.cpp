@@ -2,8 +2,11 @@
 #include "reference/core/memory.hpp"
 
 #include <malloc.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <string>
@@ -37,6 +40,15 @@ void keep_freed_memory() {
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+}
+
+void expect_large_tensors(std::size_t bytes) {
+  constexpr std::size_t page = 2 << 20, least = 16 * page;
+  if (bytes < least) return;
+  void* const space = std::malloc(bytes);  // the heap grows by it and keeps it
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(space) + page - 1) / page * page;
+  if (space) madvise(reinterpret_cast<void*>(begin), bytes - page, MADV_HUGEPAGE);
+  std::free(space);
 }
 
 }  // namespace dsv3

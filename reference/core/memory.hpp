@@ -24,4 +24,9 @@ void reset_peak_memory();
 /// heap: with a heap each, every one of them would keep what its thread once needed.
 void keep_freed_memory();
 
+/// Lets the next `bytes` that are allocated lie in pages of 2 MB, where that is so much that pages of 4 KB slow down
+/// every pass over them: looking up their addresses, and prefetching that ends with each. Needs keep_freed_memory();
+/// where the system has no such pages, nothing changes.
+void expect_large_tensors(std::size_t bytes);
+
 }  // namespace dsv3

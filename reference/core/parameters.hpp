@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "reference/core/matrix.hpp"
+#include "reference/core/memory.hpp"
 
 namespace dsv3 {
 
@@ -39,17 +40,6 @@ std::vector<NamedTensor> tensors_of(Weights& weights, const std::string& prefix 
   return all;
 }
 
-/// Zero matrices of the given shapes.
-template <template <class> class Weights>
-Weights<Matrix> zeros(const Weights<Shape>& shapes) {
-  Weights<Matrix> weights;
-  if constexpr (requires { weights.match(shapes); }) weights.match(shapes);
-  Weights<Matrix>::visit(
-      "", [](Role, const std::string&, const Shape& s, Matrix& m) { m = Matrix::Zero(s.rows, s.cols); }, shapes,
-      weights);
-  return weights;
-}
-
 /// Number of values, straight from the structure.
 template <template <class> class Weights>
 Index count(const Weights<Shape>& shapes) {
@@ -57,6 +47,18 @@ Index count(const Weights<Shape>& shapes) {
   Weights<Shape>::visit(
       "", [&](Role, const std::string&, const Shape& s) { total += size(s); }, shapes);
   return total;
+}
+
+/// Zero matrices of the given shapes.
+template <template <class> class Weights>
+Weights<Matrix> zeros(const Weights<Shape>& shapes) {
+  expect_large_tensors(static_cast<std::size_t>(count(shapes)) * sizeof(real));
+  Weights<Matrix> weights;
+  if constexpr (requires { weights.match(shapes); }) weights.match(shapes);
+  Weights<Matrix>::visit(
+      "", [](Role, const std::string&, const Shape& s, Matrix& m) { m = Matrix::Zero(s.rows, s.cols); }, shapes,
+      weights);
+  return weights;
 }
 
 }  // namespace dsv3

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
 #include "reference/core/threads.hpp"
 #include "reference/formats/bf16.hpp"
@@ -119,6 +120,9 @@ std::vector<Block> blocks_of(const std::vector<NamedTensor>& tensors) {
 
 AdamWState adamw_state(const std::vector<NamedTensor>& weights, MomentFormat format) {
   AdamWState state;
+  std::size_t values = 0;
+  for (const NamedTensor& tensor : trained(weights)) values += 2 * static_cast<std::size_t>(tensor.value->size());
+  expect_large_tensors(values * (format == MomentFormat::fp32 ? sizeof(real) : sizeof(std::uint16_t)));
   for (const NamedTensor& tensor : trained(weights)) {
     const auto size = static_cast<std::size_t>(tensor.value->size());
     const Moment zero =
