@@ -71,6 +71,7 @@ struct BenchArguments {
   std::string name;   ///< rows whose names begin so; empty: all
   Index threads = 1;  ///< 1: seconds of the thread's own work; more: of the wall clock
   Index rounds = 5;
+  std::string peers;  ///< a Python that has NumPy and ml_dtypes; empty: no peers but our own
   bool json = false;
 };
 int bench(const BenchArguments& arguments);

@@ -191,10 +191,13 @@ void add_fp8(CLI::App& app, int& status) {
 void add_bench(CLI::App& app, int& status) {
   const auto a = std::make_shared<BenchArguments>();
   auto* const c = command(app, "bench", "Speed of this machine, of the parts and of whole training steps",
-                          "bench\nbench step --threads 2");
+                          "bench\nbench step --threads 2\nbench encode --peers build/peers/bin/python");
   c->add_option("name", a->name, "The row of this name, or those that begin so; none: all");
   number<Index>(c, "--threads", a->threads, 1, "1: times what the thread itself spends; more: the wall clock", 1024);
   number<Index>(c, "--rounds", a->rounds, 1, "Measurements of each row, each beside one of the machine's ceiling");
+  c->add_option("--peers", a->peers,
+                "A Python with NumPy and ml_dtypes: rows that have a peer there are measured in turn with it")
+      ->envname("DSV3_PEERS");
   c->add_flag("--json", a->json, "Print one JSON object for each row");
   c->callback([a, &status] { status = bench(*a); });
 }
