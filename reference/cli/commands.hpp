@@ -67,6 +67,15 @@ struct Fp8Arguments {
 };
 int fp8(const Fp8Arguments& arguments);
 
+struct Fp8DepthArguments {
+  std::string out = "runs/fp8";  ///< folder for depth.json and depth.svg
+  Index outputs = 48;            ///< sums of each depth: the square of it
+  std::uint64_t seed = 1;
+  Index threads = 0;
+  bool json = false;
+};
+int fp8_depth(const Fp8DepthArguments& arguments);
+
 struct BenchArguments {
   std::string name;   ///< rows whose names begin so; empty: all
   Index threads = 1;  ///< 1: seconds of the thread's own work; more: of the wall clock

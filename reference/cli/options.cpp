@@ -163,6 +163,23 @@ void add_model(CLI::App& app, int& status) {
   c->callback([a, &status] { status = model(*a); });
 }
 
+/// `dsv3 fp8 depth`. Returns it.
+CLI::App* add_fp8_depth(CLI::App& fp8, int& status) {
+  const auto a = std::make_shared<Fp8DepthArguments>();
+  auto* const c = command(fp8, "depth", "Error of tensor-core sums against their depth K, with promotion and without",
+                          "fp8 depth --out runs/fp8");
+  c->add_option("--out", a->out, "Folder for depth.json and depth.svg")->capture_default_str();
+  number<Index>(c, "--outputs", a->outputs, 1, "The square of it is the number of sums of each depth", 1024);
+  number<std::uint64_t>(c, "--seed", a->seed, 0, "Of the factors");
+  add_threads(c, a->threads);
+  c->add_flag("--json", a->json, "Print depth.json instead of a table");
+  c->callback([a, &status] {
+    use_threads(a->threads);
+    status = fp8_depth(*a);
+  });
+  return c;
+}
+
 void add_fp8(CLI::App& app, int& status) {
   const auto a = std::make_shared<Fp8Arguments>();
   a->settings.config = "tiny", a->settings.steps = 300, a->settings.moments = "bf16", a->out = "runs/fp8";
@@ -181,7 +198,9 @@ void add_fp8(CLI::App& app, int& status) {
   c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg")->capture_default_str();
   add_threads(c, a->threads);
   c->add_flag("--json", a->json, "Print fp8.json instead of a table");
-  c->callback([a, c, &status] {
+  const CLI::App* const depth = add_fp8_depth(*c, status);
+  c->callback([a, c, depth, &status] {
+    if (depth->parsed()) return;
     use_installed_data(*c, a->settings.data);
     use_threads(a->threads);
     status = fp8(*a);

@@ -3,16 +3,21 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "reference/core/require.hpp"
 #include "reference/plot/frame.hpp"
 
 namespace dsv3::plot {
 namespace {
 
-/// Of names beside the axes, which get their place at the right of a panel.
+/// Of names beside the axes, which get their place at the right of a panel: a sample, then about 7 for each letter.
 int width_of_names(const Panel& panel) {
   const auto* const chart = std::get_if<LineChart>(&panel);
-  return chart != nullptr && chart->legend == Legend::beside ? legend_width : 0;
+  if (chart == nullptr || chart->legend != Legend::beside) return 0;
+  std::size_t longest = 0;
+  for (const Line& line : chart->lines) longest = std::max(longest, line.name.size());
+  return 42 + 7 * static_cast<int>(longest);
 }
 
 }  // namespace

@@ -11,7 +11,6 @@
 namespace dsv3::plot {
 
 constexpr int margin_left = 58, margin_right = 16, margin_top = 34, margin_bottom = 44;
-constexpr int legend_width = 136;  ///< of names beside the axes
 
 /// Whether a number is drawn: NaN and what lies beyond 1e300 is not, as a range of them would not be a number.
 bool drawable(double v);

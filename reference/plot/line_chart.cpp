@@ -24,12 +24,15 @@ std::string path_of(const Frame& f, const Line& line) {
   return path;
 }
 
+std::string dot(double x, double y, const char* colour) {
+  return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.2\" fill=\"{}\" shape-rendering=\"auto\"/>\n", x, y,
+                     colour);
+}
+
 std::string dots(const Frame& f, const Line& line, const char* colour) {
   std::string out;
   for (std::size_t i = 0; line.marked && i < line.x.size(); ++i)
-    if (drawable(line.x[i]) && drawable(line.y[i]))
-      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.2\" fill=\"{}\" shape-rendering=\"auto\"/>\n",
-                         f.px(line.x[i]), f.py(line.y[i]), colour);
+    if (drawable(line.x[i]) && drawable(line.y[i])) out += dot(f.px(line.x[i]), f.py(line.y[i]), colour);
   return out;
 }
 
@@ -57,8 +60,8 @@ std::string legend_entry(const Frame& f, Legend legend, const Line& line, const 
   const double y = f.y0 + 16 + 16 * row, right = f.x0 + f.width;
   if (legend == Legend::inside)
     return label(right - 10, y, "end", line.name, fmt::format(" fill=\"{}\"", colour).c_str());
-  return stroke(fmt::format("M{:.1f} {:.1f}h26", right + 10, y - 4), line, colour) +
-         label(right + 42, y, "start", line.name);
+  const std::string sample = stroke(fmt::format("M{:.1f} {:.1f}h26", right + 10, y - 4), line, colour);
+  return sample + (line.marked ? dot(right + 23, y - 4, colour) : "") + label(right + 42, y, "start", line.name);
 }
 
 void to_axis(Axis axis, std::vector<double>& values) {

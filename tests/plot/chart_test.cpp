@@ -144,8 +144,11 @@ TEST_CASE("svg: names beside the axes widen the panel and show how their lines l
   CHECK(occurrences(inside, "></text>") == 3);  // the three empty titles, no empty name
   chart.legend = Legend::beside;
   const std::string beside = svg({chart, chart}, 460, 300);
-  CHECK(beside.find("width=\"1192\"") != std::string::npos);  // twice 460 + 136
+  CHECK(beside.find("width=\"1018\"") != std::string::npos);  // twice 460 + 42 + a letter of 7
   CHECK(beside.find("M454.0 46.0h26\"") != std::string::npos);
+  CHECK(beside.find("<circle") == std::string::npos);
+  chart.lines[0].marked = true;
+  CHECK(svg({chart}, 460, 300).find("cx=\"467.0\" cy=\"46.0\"") != std::string::npos);
   CHECK(occurrences(beside, "stroke-dasharray=\"6 3\"") == 4);
   CHECK(beside.find("M58.0 256.0L444.0 34.0") != std::string::npos);  // the axes keep their size
 }
