@@ -61,7 +61,9 @@ struct Fp8Arguments {
   RunSettings settings;               ///< of every run but its seed and precision
   Index seeds = 3;                    ///< settings.seed and those after it
   std::vector<std::string> variants;  ///< of fp8_variants; empty: all
-  std::string out;                    ///< folder for fp8.json and fp8.svg
+  std::string out;                    ///< folder for settings.json, fp8.json and fp8.svg
+  bool resume = false;                ///< the settings and finished runs of `out` count; what is not there is run ...
+  std::set<std::string> given;        ///< ... and settings of these options ("--steps") must be the same
   Index threads = 0;
   bool json = false;
 };

@@ -184,7 +184,8 @@ void add_fp8(CLI::App& app, int& status) {
   const auto a = std::make_shared<Fp8Arguments>();
   a->settings.config = "tiny", a->settings.steps = 300, a->settings.moments = "bf16", a->out = "runs/fp8";
   auto* const c = command(app, "fp8", "Train in BF16 and in FP8 recipes on the same text and compare the losses",
-                          "fp8 --variants fp8 --steps 200\nfp8 --config tour --seeds 1 --out runs/fp8_tour");
+                          "fp8 --variants fp8 --steps 200\nfp8 --resume --variants delayed hybrid\n"
+                          "fp8 --config tour --seeds 1 --out runs/fp8_tour");
   add_data(c, a->settings.data, "A text file or a folder of text files (UTF-8)");
   c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
       ->capture_default_str();
@@ -195,12 +196,18 @@ void add_fp8(CLI::App& app, int& status) {
   number<Index>(c, "--steps", a->settings.steps, 2, "Steps of every run");
   number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text");
   number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "The first of them");
-  c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg")->capture_default_str();
+  c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg; without --resume an old comparison is replaced")
+      ->capture_default_str();
+  c->add_flag(
+      "--resume", a->resume,
+      "Add to the comparison in --out: runs that are finished there are not run again. The settings are those it "
+      "began with; only --variants, --seeds, --seed, --threads and --json may differ");
   add_threads(c, a->threads);
   c->add_flag("--json", a->json, "Print fp8.json instead of a table");
   const CLI::App* const depth = add_fp8_depth(*c, status);
   c->callback([a, c, depth, &status] {
     if (depth->parsed()) return;
+    a->given = given_options(*c);
     use_installed_data(*c, a->settings.data);
     use_threads(a->threads);
     status = fp8(*a);

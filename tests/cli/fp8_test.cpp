@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tests/cli/trained.hpp"
 
@@ -87,4 +90,94 @@ TEST_CASE("dsv3 fp8 depth: one-signed sums lose with K on Hopper without promoti
                     "dsv3 fp8: there is no option --outptus; did you mean --outputs?") == "");
   CHECK(not_refused(run({"fp8", "depth", "more"}), "dsv3 fp8: 'more' is one argument too many") == "");
   CHECK(contains(run({"fp8", "depth", "--help"}).out, "Example:\n  dsv3 fp8 depth"));
+}
+
+TEST_CASE("dsv3 fp8 --resume: what is finished is kept, not run again, and parts give the bytes of the whole") {
+  const Scratch scratch, whole;
+  const std::vector<std::string> settings = {"--steps", "3"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), settings.begin(), settings.end());
+    return more;
+  };
+  REQUIRE(run(arguments(whole, with({"--seeds", "2", "--variants", "hybrid", "fp8"}))).status == 0);
+  REQUIRE(run(arguments(scratch, with({"--seeds", "1", "--variants", "hybrid"}))).status == 0);
+  const std::string first = get(scratch / "out" / "fp8.json");
+  const auto resume = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"fp8", "--resume", "--out", scratch / "out"});
+    return run(more);
+  };
+  const Ended same = resume({"--seeds", "1", "--variants", "hybrid"});
+  CHECK(same.status == 0);
+  CHECK(same.err == "");
+  CHECK(get(scratch / "out" / "fp8.json") == first);
+  CHECK(resume({"--seeds", "2", "--variants", "fp8", "--steps", "3"}).status == 0);
+  CHECK(resume({"--seed", "2", "--seeds", "1", "--variants", "hybrid"}).status == 0);
+  for (const char* const name : {"fp8.json", "fp8.svg"})
+    CHECK(get(scratch / "out" / name) == get(whole / "out" / name));
+
+  // a curve that is there is believed, so it was not run again; one that broke off is said to have done so
+  auto json = nlohmann::json::parse(first);
+  json["variants"][0]["loss"][0] = {5, 4, 3};
+  json["variants"][1]["loss"][0] = {5, nullptr, nullptr};
+  put(scratch / "out" / "fp8.json", json.dump());
+  const Ended kept = resume({"--seeds", "1", "--variants", "hybrid"});
+  CHECK(contains(kept.out, "loss in BF16: 5.000 at first, 4.710 at last (94%); mean of 1 seed\n"));
+  CHECK(contains(kept.out, "  hybrid           broke off in 1 of 1 seeds"));
+}
+
+TEST_CASE(
+    "dsv3 fp8 --resume: other settings, another text and what is no comparison are refused, and nothing changes") {
+  const Scratch scratch;
+  const auto refused = [&](std::vector<std::string> more, const std::string& what) {
+    more.insert(more.begin(), {"fp8", "--resume", "--out", scratch / "out"});
+    return not_refused(run(more), "dsv3 fp8: " + what);
+  };
+  CHECK(refused({}, (scratch / "out" / "fp8.json").string() +
+                        ": is not there: nothing has been finished; start without --resume\n") == "");
+  CHECK(!std::filesystem::exists(scratch / "out"));
+  REQUIRE(run(arguments(scratch, {"--steps", "2", "--seeds", "1", "--variants", "fp8"})).status == 0);
+  const std::string before = get(scratch / "out" / "fp8.json");
+  CHECK(refused({"--steps", "4"}, "--steps is 4 but the run began with 2;") == "");
+  CHECK(refused({"--config", "tour"}, "--config is tour but the run began with tiny;") == "");
+  CHECK(refused({"--variants", "fp9"}, "there is no variant 'fp9'") == "");
+  put(scratch / "text.txt", small_text(60, 2));
+  CHECK(refused({"--seeds", "2"}, (scratch / "text.txt").string() + ": is not the text that the runs in ") == "");
+  CHECK(get(scratch / "out" / "fp8.json") == before);
+  for (const auto& [part, other] : std::vector<std::pair<std::string, std::string>>{
+           {"\"fp8\"", "\"fp9\""}, {"\"seeds\"", "\"sets\""}, {"{", "["}}) {
+    std::string text = before;
+    text.replace(text.find(part), part.size(), other);
+    put(scratch / "out" / "fp8.json", text);
+    CHECK(refused({}, (scratch / "out" / "fp8.json").string() + ": is not what dsv3 fp8 has written there (") == "");
+  }
+}
+
+TEST_CASE(
+    "dsv3 fp8: Ctrl-C keeps the runs that are finished, and --resume ends in the bytes of an experiment without") {
+  const Scratch scratch, whole;
+  const std::vector<std::string> all = {"--steps", "25", "--seeds", "2", "--variants", "fp8"};
+  REQUIRE(run(arguments(whole, all)).status == 0);
+  const Program program(scratch, arguments(scratch, all));
+  const std::filesystem::path results = scratch / "out" / "fp8.json";
+  const auto both_are_there = [&] { return std::filesystem::exists(results) && contains(get(results), "\"fp8\""); };
+  for (int ms = 0; ms < 60'000 && !both_are_there(); ++ms) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(program.pid(), SIGINT);
+  const Ended e = program.wait();
+  CHECK(e.status == 128 + SIGINT);
+  CHECK(e.out == "");
+  CHECK(e.err.starts_with("stopped; "));
+  CHECK(contains(e.err, " of 4 runs are finished and kept in "));
+  const auto json = nlohmann::json::parse(get(results));
+  CHECK(json.at("variants")[0].at("seeds") == nlohmann::json({1}));  // all variants of a seed before the next
+  CHECK(!std::filesystem::exists(scratch / "out" / "run.lock"));
+  REQUIRE(run({"fp8", "--resume", "--seeds", "2", "--variants", "fp8", "--out", scratch / "out"}).status == 0);
+  CHECK(get(scratch / "out" / "fp8.json") == get(whole / "out" / "fp8.json"));
+}
+
+TEST_CASE("dsv3 fp8: a model that memory cannot hold is refused before any work, as train does") {
+  const Scratch scratch;
+  put(scratch / "text.txt", small_text());
+  CHECK(not_refused(run({"fp8", "--config", "v3", "--data", scratch / "text.txt", "--out", scratch / "out"}),
+                    "dsv3 fp8: weights, gradients and moments need 8") == "");  // 8 terabytes
+  CHECK(!std::filesystem::exists(scratch / "out"));
 }
