@@ -9,7 +9,7 @@
 namespace dsv3::cli {
 
 Fp8BesideBf16 train_in_bf16_and_fp8(const std::string& data, Index steps, std::uint64_t seed) {
-  const RunSettings settings{.config = "tiny", .data = data, .steps = steps, .seed = seed};
+  const RunSettings settings{.config = "tiny", .data = data, .steps = steps, .moments = "bf16", .seed = seed};
   const ModelConfig config = config_of(settings);
   const RunText text = text_with_new_tokenizer(hold_out(load_documents(data)), static_cast<Token>(config.V));
   Progress progress("a smaller one in BF16 and in FP8", 2 * steps);
