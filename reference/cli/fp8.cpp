@@ -113,6 +113,7 @@ int fp8(const Fp8Arguments& a) {
         results.baseline().loss.empty() ? "" : " and kept in " + a.out + "; the same command with --resume goes on");
     return Interrupt::status;
   }
+  if (open.empty()) save_results(a.out, results);  // the picture anew
   if (a.json) {
     fmt::print("{}\n", results_json(results, -1));
     return 0;

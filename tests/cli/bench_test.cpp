@@ -81,6 +81,7 @@ TEST_CASE("dsv3 bench: peers that are not there, end, or say what is no answer, 
         who + "was ended by signal 9 when it was asked 'encode_e4m3 16384'\n");
   CHECK(said("echo 'ready x'; read request; exit 0") ==
         who + "ended with status 0 when it was asked 'encode_e4m3 16384'\n");
+  CHECK(said("echo 'ready x'; exit 4") == who + "ended with status 4 when it was asked 'encode_e4m3 16384'\n");
   CHECK(said(answering(scratch, "error: no such format")) == who + "no such format\n");
   for (const char* const answer : {"soon", "0", "-1", "nan", "inf", "1e-3s", ""})
     CHECK(said(answering(scratch, answer)) ==

@@ -106,10 +106,12 @@ TEST_CASE("dsv3 fp8 --resume: what is finished is kept, not run again, and parts
     more.insert(more.begin(), {"fp8", "--resume", "--out", scratch / "out"});
     return run(more);
   };
+  std::filesystem::remove(scratch / "out" / "fp8.svg");
   const Ended same = resume({"--seeds", "1", "--variants", "hybrid"});
   CHECK(same.status == 0);
   CHECK(same.err == "");
   CHECK(get(scratch / "out" / "fp8.json") == first);
+  CHECK(get(scratch / "out" / "fp8.svg").starts_with("<svg"));
   CHECK(resume({"--seeds", "2", "--variants", "fp8", "--steps", "3"}).status == 0);
   CHECK(resume({"--seed", "2", "--seeds", "1", "--variants", "hybrid"}).status == 0);
   for (const char* const name : {"fp8.json", "fp8.svg"})
@@ -150,6 +152,11 @@ TEST_CASE(
     put(scratch / "out" / "fp8.json", text);
     CHECK(refused({}, (scratch / "out" / "fp8.json").string() + ": is not what dsv3 fp8 has written there (") == "");
   }
+  auto longer = nlohmann::json::parse(before);
+  longer["variants"][1]["loss"][0].push_back(3.0);
+  put(scratch / "out" / "fp8.json", longer.dump());
+  CHECK(refused({}, (scratch / "out" / "fp8.json").string() + ": is not what dsv3 fp8 has written there (a curve") ==
+        "");
 }
 
 TEST_CASE(
