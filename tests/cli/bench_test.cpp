@@ -45,6 +45,7 @@ TEST_CASE("dsv3 bench: a row and its peer take turns; the ratio is the peer's ti
   CHECK(peer["best_ratio"] >= ratio);
   CHECK(peer["goal"] == 8);
   CHECK(peer["reached"] == true);
+  CHECK(peer["versions"] == "a peer");
 
   const Ended slow = bench_with(scratch, answering(scratch, "1e-12"));
   CHECK(contains(slow.out, "peers: a peer\n"));
