@@ -9,10 +9,6 @@ namespace {
 
 using Operand = AmaxHistories::Operand;
 
-Fp8Operand operand_of(const Quantised& x) {
-  return {x.q, x.s, x.groups, values_of(x.format).data(), format(x.format).min_exponent()};
-}
-
 /// An operand of the product with one weight (or gradient of it), which `weight` tells apart from others.
 struct Quantiser {
   const Fp8Recipe& recipe;
@@ -63,13 +59,20 @@ Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) 
   return result(dx);
 }
 
-void wgrad_in_fp8(Matrix& dW, const Matrix& dy, const Matrix& x, const Fp8Recipe& recipe) {
-  const Quantiser q{recipe, dW.data()};
+Quantised wgrad_x(const Matrix& weight, const Matrix& x, const Fp8Recipe& recipe) {
+  const Quantiser q{recipe, weight.data()};
   const bool once = recipe.x_is_kept || recipe.scaling != Scaling::fine_grained;
-  Quantised x_q = q(bf16_values(x), Operand::x, once ? tile_128x1 : tile_1x128);
-  if (!once) x_q = requantise(x_q, {.format = recipe.forward, .groups = tile_128x1, .scale = recipe.scale});
-  const Quantised dy_q = q(bf16_values(dy), Operand::dy, tile_128x1);
-  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy_q), operand_of(x_q), recipe.arithmetic); });
+  if (once) return q(bf16_values(x), Operand::x, tile_128x1);
+  return requantise(q(bf16_values(x), Operand::x, tile_1x128),
+                    {.format = recipe.forward, .groups = tile_128x1, .scale = recipe.scale});
+}
+
+Quantised wgrad_dy(const Matrix& weight, const Matrix& dy, const Fp8Recipe& recipe) {
+  return Quantiser{recipe, weight.data()}(bf16_values(dy), Operand::dy, tile_128x1);
+}
+
+void wgrad_in_fp8(Matrix& dW, const Quantised& dy, const Quantised& x, const Fp8Recipe& recipe) {
+  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); });
 }
 
 }  // namespace dsv3
