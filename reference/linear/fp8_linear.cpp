@@ -23,21 +23,16 @@ struct Quantiser {
   }
 };
 
-FloatMatrix bf16_values(const Matrix& x) { return round_to_bf16(x).cast<float>(); }
-
-Matrix result(const FloatMatrix& y) { return round_to_bf16(y.cast<real>()); }
-
-/// f(m as FP32), which may change it.
-template <class F>
-void as_float(Matrix& m, const F& f) {
-  if constexpr (std::is_same_v<real, float>) {
-    f(m);
-  } else {
-    FloatMatrix copy = m.cast<float>();
-    f(copy);
-    m = copy.cast<real>();
-  }
+/// The same values in another type; no copy where it is none.
+template <class To, class From>
+To converted(From&& m) {
+  if constexpr (std::is_same_v<To, std::remove_cvref_t<From>>) return std::forward<From>(m);
+  else return m.template cast<typename To::Scalar>();
 }
+
+FloatMatrix bf16_values(Matrix x) { return converted<FloatMatrix>(round_to_bf16(std::move(x))); }
+
+Matrix result(FloatMatrix&& y) { return round_to_bf16(converted<Matrix>(std::move(y))); }
 
 }  // namespace
 
@@ -47,7 +42,7 @@ Matrix fprop_in_fp8(const Matrix& W, const Matrix& x, const Fp8Recipe& recipe) {
   const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
   FloatMatrix y(x.rows(), W.rows());
   fp8_fprop(y, operand_of(x_q), operand_of(W_q), recipe.arithmetic);
-  return result(y);
+  return result(std::move(y));
 }
 
 Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) {
@@ -56,23 +51,30 @@ Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) 
   const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
   FloatMatrix dx(dy.rows(), W.cols());
   fp8_dgrad(dx, operand_of(dy_q), operand_of(W_q), recipe.arithmetic);
-  return result(dx);
+  return result(std::move(dx));
 }
 
-Quantised wgrad_x(const Matrix& weight, const Matrix& x, const Fp8Recipe& recipe) {
+Quantised wgrad_x(const Matrix& weight, Matrix x, const Fp8Recipe& recipe) {
   const Quantiser q{recipe, weight.data()};
   const bool once = recipe.x_is_kept || recipe.scaling != Scaling::fine_grained;
-  if (once) return q(bf16_values(x), Operand::x, tile_128x1);
-  return requantise(q(bf16_values(x), Operand::x, tile_1x128),
+  if (once) return q(bf16_values(std::move(x)), Operand::x, tile_128x1);
+  return requantise(q(bf16_values(std::move(x)), Operand::x, tile_1x128),
                     {.format = recipe.forward, .groups = tile_128x1, .scale = recipe.scale});
 }
 
-Quantised wgrad_dy(const Matrix& weight, const Matrix& dy, const Fp8Recipe& recipe) {
-  return Quantiser{recipe, weight.data()}(bf16_values(dy), Operand::dy, tile_128x1);
+Quantised wgrad_dy(const Matrix& weight, Matrix dy, const Fp8Recipe& recipe) {
+  return Quantiser{recipe, weight.data()}(bf16_values(std::move(dy)), Operand::dy, tile_128x1);
 }
 
 void wgrad_in_fp8(Matrix& dW, const Quantised& dy, const Quantised& x, const Fp8Recipe& recipe) {
-  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); });
+  const auto add_to = [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); };
+  if constexpr (std::is_same_v<real, float>) {
+    add_to(dW);
+  } else {
+    FloatMatrix sum = dW.cast<float>();
+    add_to(sum);
+    dW = sum.cast<real>();
+  }
 }
 
 }  // namespace dsv3

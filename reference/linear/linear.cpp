@@ -49,12 +49,12 @@ void wgrad(Matrix& dW, const Matrix& dy, const Matrix& x, const Precision& preci
 }
 
 Kept keep_x(const Matrix& weight, Matrix x, const Precision& precision) {
-  if (precision == Precision::fp8) return wgrad_x(weight, x, precision.recipe);
+  if (precision == Precision::fp8) return wgrad_x(weight, std::move(x), precision.recipe);
   return x;
 }
 
 Kept keep_dy(const Matrix& weight, Matrix dy, const Precision& precision) {
-  if (precision == Precision::fp8) return wgrad_dy(weight, dy, precision.recipe);
+  if (precision == Precision::fp8) return wgrad_dy(weight, std::move(dy), precision.recipe);
   return dy;
 }
 

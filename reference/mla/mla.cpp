@@ -152,6 +152,13 @@ Backward<Mla::Deferred> Mla::backward_input(const Params& p, Stored&& stored, Ma
            .g_KV = std::move(g_KV)}};
 }
 
+Index Mla::backward_width(const MlaConfig& c) {
+  const Index heads = c.n_h * (2 * c.d_h + c.d_v + c.rope.width);  // q, k_C and v_C; their gradients
+  const Index others =
+      2 * c.n_h * c.d_v + c.rope.width + 2 * (c.d_c + c.d_c_prime);  // o, d_o; dk_R; latents, gradients
+  return 2 * heads + others + 3 * c.d;                               // h, du, dh
+}
+
 void Mla::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {
   const auto& [h, dc_Q, dc_KV, dk_R, c_Q_hat, dq_C, dq_R, c_KV_hat, dk_C, dv_C, o, du, g_Q, g_KV] = deferred;
   const bool compressed = config_.d_c_prime > 0;

@@ -70,6 +70,9 @@ class Mla {
     RmsNorm::Deferred g_Q, g_KV;
   };
 
+  /// Values for each token in the matrices that B has at its end, what it hands to W as it is included.
+  static Index backward_width(const MlaConfig& config);
+
   /// Throws as validate does.
   explicit Mla(const MlaConfig& config);
 
