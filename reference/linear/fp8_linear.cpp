@@ -15,9 +15,9 @@ struct Quantiser {
   const void* weight;
 
   Quantised operator()(const FloatView& x, Operand operand, const Groups& tiles) const {
-    const FormatId format = operand == Operand::dy ? recipe.gradient : recipe.forward;
     if (recipe.scaling == Scaling::delayed && recipe.histories != nullptr)
-      return quantise_delayed(x, recipe.histories->of(weight, operand, format));
+      return recipe.histories->quantise(weight, operand, x);
+    const FormatId format = operand == Operand::dy ? recipe.gradient : recipe.forward;
     const Groups groups = recipe.scaling == Scaling::fine_grained ? tiles : per_tensor(x.rows(), x.cols());
     return quantise(x, {.format = format, .groups = groups, .scale = recipe.scale});
   }

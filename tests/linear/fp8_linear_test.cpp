@@ -156,19 +156,26 @@ TEST_CASE("fp8 linear: appendix B.2, one token far larger than its block: tiles 
 }
 
 TEST_CASE("fp8 linear: one scale per tensor; delayed, it is that of the tensors before") {
-  const Matrix W = probe(16, 256, 1), x = probe(4, 256, 2);
+  Matrix W = probe(16, 256, 1), dW = W;
+  const Matrix x = probe(4, 256, 2);
   const Fp8Recipe per_tensor{.scaling = Scaling::per_tensor};
   CHECK(different(fprop_in_fp8(W, x, per_tensor),
                   round_to_bf16(product(by_hand(round_to_bf16(x), 4, 256), by_hand(W, 16, 256)))) == "");
-  AmaxHistories histories;
   Fp8Recipe delayed{.scaling = Scaling::delayed};
   CHECK(different(fprop_in_fp8(W, x, delayed), fprop_in_fp8(W, x, per_tensor)) == "");  // no history: none is used
+  const std::vector<NamedTensor> weights{{"W", Role::weight, &W}}, gradients{{"W", Role::weight, &dW}};
+  std::vector<LinearAmaxes> amaxes = empty_amaxes(weights, delayed);
+  AmaxHistories histories(amaxes, weights, gradients);
   delayed.histories = &histories;
-  const Matrix exact = fprop(W, x), first = fprop_in_fp8(W, x, delayed), second = fprop_in_fp8(W, x, delayed);
-  CHECK(different(first, second) != "");  // the first call knew nothing: scale 1
+  const Matrix exact = fprop(W, x), first = fprop_in_fp8(W, x, delayed);
+  CHECK(different(fprop_in_fp8(W, x, delayed), first) == "");  // B, too, sees what F saw
+  histories.end_step();
+  const Matrix second = fprop_in_fp8(W, x, delayed);
+  CHECK(different(first, second) != "");  // the first step knew nothing: scale 1
   CHECK((second - exact).norm() < 0.1 * exact.norm());
   const Matrix larger = 1000 * x;  // the history has not seen this
   const Matrix exact_larger = fprop(W, larger), cut = fprop_in_fp8(W, larger, delayed);
+  histories.end_step();
   CHECK((cut - exact_larger).norm() > 0.5 * exact_larger.norm());
   CHECK((fprop_in_fp8(W, larger, delayed) - exact_larger).norm() < 0.1 * exact_larger.norm());
 }
