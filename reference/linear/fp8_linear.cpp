@@ -30,6 +30,18 @@ To converted(From&& m) {
   else return m.template cast<typename To::Scalar>();
 }
 
+/// f(m as FP32), which may change it.
+template <class F>
+void as_float(Matrix& m, const F& f) {
+  if constexpr (std::is_same_v<real, float>) {
+    f(m);
+  } else {
+    FloatMatrix copy = m.cast<float>();
+    f(copy);
+    m = copy.cast<real>();
+  }
+}
+
 FloatMatrix bf16_values(Matrix x) { return converted<FloatMatrix>(round_to_bf16(std::move(x))); }
 
 Matrix result(FloatMatrix&& y) { return round_to_bf16(converted<Matrix>(std::move(y))); }
@@ -67,14 +79,7 @@ Quantised wgrad_dy(const Matrix& weight, Matrix dy, const Fp8Recipe& recipe) {
 }
 
 void wgrad_in_fp8(Matrix& dW, const Quantised& dy, const Quantised& x, const Fp8Recipe& recipe) {
-  const auto add_to = [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); };
-  if constexpr (std::is_same_v<real, float>) {
-    add_to(dW);
-  } else {
-    FloatMatrix sum = dW.cast<float>();
-    add_to(sum);
-    dW = sum.cast<real>();
-  }
+  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); });
 }
 
 }  // namespace dsv3
