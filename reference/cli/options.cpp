@@ -91,7 +91,8 @@ void add_train(CLI::App& app, int& status) {
   number<Index>(c, "--sequences", s.sequences, 1, "Sequences per step");
   number<Index>(c, "--length", s.sequence_length, 1, "Tokens per sequence");
   number<Index>(c, "--micro-batch", s.micro_batch, 1, "Sequences in memory at once; gradients add up over them");
-  choice("--precision", s.precision, "fp32, bf16 or fp8: what Linear operators read and write");
+  choice("--precision", s.precision,
+         "fp32, bf16 or fp8: what Linear operators read and write; or a recipe of the fp8 command, as fp8:delayed");
   choice("--moments", s.moments, "fp32 or bf16: AdamW's two moments");
   number(c, "--learning-rate", s.learning_rate, positive, "Peak of the schedule");
   number(c, "--bias-speed", s.bias_speed, 0.0, "Gamma of the auxiliary-loss-free balancing; 0 switches it off");

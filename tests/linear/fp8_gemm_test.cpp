@@ -42,8 +42,9 @@ TEST_CASE("fp8 gemm: every way to add up gives its integer twin's bits, on every
   Index checked = 0;
   for (const Accumulation& accumulation : ways())
     for (const Data data : all_data)
-      for (const auto& [A, B] :
-           {std::pair{e4m3_format(), e4m3_format()}, {e5m2_format(), e4m3_format()}, {e5m2_format(), e5m2_format()}}) {
+      for (const auto& [A, B] : {std::pair{FormatId::e4m3, FormatId::e4m3},
+                                 {FormatId::e5m2, FormatId::e4m3},
+                                 {FormatId::e5m2, FormatId::e5m2}}) {
         const Coded a = coded(A, 7, 300, tile_1x128, data, 1), b = coded(B, 19, 300, block_128x128, data, 2);
         for (const ScaleOrder order : {ScaleOrder::together, ScaleOrder::in_turn}) {
           const Fp8Arithmetic how{accumulation, order};
@@ -74,7 +75,7 @@ TEST_CASE("fp8 gemm: three directions, ragged shapes and several tiles give the 
       CAPTURE(n);
       CAPTURE(k);
       const Fp8Arithmetic how{accumulation};
-      const TwinFormat f = e4m3_format();
+      const FormatId f = FormatId::e4m3;
       const Coded x = coded(f, m, k, tile_1x128, Data::finite, 1), W = coded(f, n, k, block_128x128, Data::any, 2);
       Scales y = Scales::Constant(m, n, 7);
       fp8_fprop(y, x, W, how);
@@ -91,7 +92,7 @@ TEST_CASE("fp8 gemm: three directions, ragged shapes and several tiles give the 
 }
 
 TEST_CASE("fp8 gemm: scales of any groups, and promotion at any interval in which they are constant") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   for (const Index interval : {1, 32, 48, 64, 128, 256, 300, 0})
     for (const Accumulation& base : {hopper_fp8_wgmma, ada_fp8, blackwell_fp8, fp32_sums, exact_sums}) {
       CAPTURE(interval);
@@ -106,7 +107,7 @@ TEST_CASE("fp8 gemm: scales of any groups, and promotion at any interval in whic
 }
 
 TEST_CASE("fp8 gemm: a scale that changes between two promotions is an error that says where") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded a = coded(f, 3, 256, tile_1x128, Data::finite, 1), b = coded(f, 4, 256, one_group, Data::finite, 2);
   Scales y(3, 4);
   const auto run = [&](Index interval) { fp8_fprop(y, a, b, {hopper_fp8_wgmma.promoted_every(interval)}); };
@@ -120,7 +121,7 @@ TEST_CASE("fp8 gemm: a scale that changes between two promotions is an error tha
 }
 
 TEST_CASE("fp8 gemm: bad input is an error that says what is needed") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   Coded a = coded(f, 3, 256, tile_1x128, Data::finite, 1);
   const Coded b = coded(f, 4, 256, block_128x128, Data::finite, 2);
   Scales y(3, 4), wrong(4, 3);
@@ -143,7 +144,7 @@ TEST_CASE("fp8 gemm: bad input is an error that says what is needed") {
 }
 
 TEST_CASE("fp8 gemm: nothing to sum is 0, or what was there; nothing to write is fine") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   for (const Accumulation& accumulation : ways())
     for (const Index interval : {0, 128}) {
       const Fp8Arithmetic how{accumulation.promoted_every(interval)};
@@ -163,7 +164,7 @@ TEST_CASE("fp8 gemm: nothing to sum is 0, or what was there; nothing to write is
 }
 
 TEST_CASE("fp8 gemm: NaN and infinities reach their own row and column only") {
-  const TwinFormat f = e5m2_format();
+  const FormatId f = FormatId::e5m2;
   for (const Accumulation& accumulation : ways()) {
     const Fp8Arithmetic how{accumulation};
     Coded a = coded(f, 10, 200, tile_1x128, Data::normal, 1), b = coded(f, 30, 200, block_128x128, Data::normal, 2);
@@ -185,7 +186,7 @@ TEST_CASE("fp8 gemm: NaN and infinities reach their own row and column only") {
 }
 
 TEST_CASE("fp8 gemm: the bits do not depend on the number of threads nor on the other rows") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded x = coded(f, 400, 200, tile_1x128, Data::normal, 1), W = coded(f, 600, 200, block_128x128, Data::any, 2);
   const int before = omp_get_max_threads();
   for (const Accumulation& accumulation : {fp32_sums, hopper_fp8_wgmma, blackwell_fp8, exact_sums}) {
@@ -207,7 +208,7 @@ TEST_CASE("fp8 gemm: the bits do not depend on the number of threads nor on the 
 }
 
 TEST_CASE("fp8 gemm: grouped by expert, each expert gets the bits of the dense product of its rows") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const std::vector<Index> begin{0, 5, 5, 133, 140};  // an expert without tokens
   const Coded x = coded(f, 140, 200, tile_1x128, Data::normal, 1), dy = coded(f, 140, 70, tile_1x128, Data::normal, 2);
   std::vector<Coded> W;
@@ -232,7 +233,7 @@ TEST_CASE("fp8 gemm: grouped by expert, each expert gets the bits of the dense p
 }
 
 TEST_CASE("fp8 gemm: Wgrad of experts sums the tokens of each, whose groups begin with it") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const std::vector<Index> begin{0, 256, 256, 384, 460};
   const Coded x = coded(f, 460, 40, tile_128x1, Data::normal, 1), dy = coded(f, 460, 30, tile_128x1, Data::normal, 2);
   for (const Accumulation& accumulation : {fp32_sums, hopper_fp8_wgmma, exact_sums}) {
@@ -251,7 +252,7 @@ TEST_CASE("fp8 gemm: Wgrad of experts sums the tokens of each, whose groups begi
 }
 
 TEST_CASE("fp8 gemm: blocks of larger results are written, and nothing beside them") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded a = coded(f, 20, 130, tile_1x128, Data::normal, 1), b = coded(f, 33, 130, block_128x128, Data::normal, 2);
   Scales out = Scales::Constant(40, 60, 3), y(20, 33);
   fp8_fprop(out.block(9, 13, 20, 33), a, b);
@@ -259,4 +260,53 @@ TEST_CASE("fp8 gemm: blocks of larger results are written, and nothing beside th
   CHECK(different_fp32(out.block(9, 13, 20, 33), y) == "");
   out.block(9, 13, 20, 33).setConstant(3);
   CHECK(different_fp32(out, Scales::Constant(40, 60, 3)) == "");
+}
+
+TEST_CASE("fp8 gemm: few tokens, one promotion of W's sum or several, whole panels or not: the twin's bits") {
+  const FormatId f = FormatId::e4m3;
+  for (Index T = 1; T <= 17; ++T)
+    for (const Index width : {32, 39})
+      for (const Index interval : {4, 128}) {
+        CAPTURE(T);
+        const Fp8Arithmetic how{fp32_sums}, of_w{fp32_sums.promoted_every(interval)};
+        const Coded x = coded(f, T, width, tile_1x128, Data::finite, 1),
+                    W = coded(f, 130, width, block_128x128, Data::normal, 2);
+        Scales y(T, 130), dx(T, width), dW = Scales::Constant(130, width, 3);
+        fp8_fprop(y, x, W, how);
+        CHECK(different_fp32(y, twin_product(x, false, W, false, how)) == "");
+        const Coded dy = coded(f, T, 130, tile_1x128, Data::spread, 3),
+                    dy_T = coded(f, T, 130, tile_128x1, Data::finite, 4);
+        fp8_dgrad(dx, dy, W, how);
+        CHECK(different_fp32(dx, twin_product(dy, false, W, true, how)) == "");
+        const Coded x_T = coded(f, T, width, tile_128x1, Data::finite, 5);
+        const Scales sum = dW + twin_product(dy_T, true, x_T, true, of_w);
+        fp8_wgrad(dW, dy_T, x_T, of_w);
+        CHECK(different_fp32(dW, sum) == "");
+      }
+}
+
+TEST_CASE("fp8 gemm: any 256 values: another layout of bits, and none") {
+  std::array<float, 256> eighths, e3m4;
+  for (int code = 0; code < 256; ++code) {
+    eighths[static_cast<std::size_t>(code)] = static_cast<float>(code - 100) / 8;
+    const int exponent = code % 128 / 16, fraction = code % 16;
+    const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -6)
+                                          : std::ldexp(static_cast<float>(16 + fraction), exponent - 7);
+    e3m4[static_cast<std::size_t>(code)] = code < 128 ? magnitude : -magnitude;
+  }
+  Random random(1);
+  Codes a(5, 60), b(18, 60);
+  for (Codes* q : {&a, &b})
+    for (std::uint8_t& code : q->reshaped()) code = static_cast<std::uint8_t>(random.below(256));
+  const Scales s_a = Scales::Constant(5, 1, 0.5f), s_b = Scales::Constant(1, 1, 4);
+  for (const auto* values : {&eighths, &e3m4}) {
+    Scales y(5, 18), exact(5, 18);
+    for (Index i = 0; i < 5; ++i)
+      for (Index j = 0; j < 18; ++j) {
+        exact(i, j) = 0;
+        for (Index k = 0; k < 60; ++k) exact(i, j) += 2 * values->at(a(i, k)) * values->at(b(j, k));  // few bits
+      }
+    fp8_fprop(y, {a, s_a, tile_1x128, values->data()}, {b, s_b, block_128x128, values->data()});
+    CHECK(different_fp32(y, exact) == "");
+  }
 }

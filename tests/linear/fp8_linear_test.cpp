@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "reference/core/bytes.hpp"
 #include "reference/formats/bf16.hpp"
 #include "reference/linear/amax_histories.hpp"
 #include "reference/linear/linear.hpp"
@@ -64,12 +65,12 @@ TEST_CASE("fp8 linear: F, B and W are Figure 7 by hand, bit for bit, ragged bloc
                   round_to_bf16(product(by_hand(dy, 1, 128), turned(by_hand(W, 128, 128))))) == "");
   const Matrix before = probe(150, 300, 4), x_seen = values_of(by_hand(x, 1, 128));
   Matrix dW = before;
-  wgrad_in_fp8(dW, dy, x, recipe);
+  wgrad(dW, dy, x, recipe);
   CHECK(different(dW, product(turned(by_hand(dy, 128, 1)), turned(by_hand(x_seen, 128, 1)), &before)) == "");
   dW = before;
   Fp8Recipe kept = recipe;
   kept.x_is_kept = true;
-  wgrad_in_fp8(dW, dy, x, kept);
+  wgrad(dW, dy, x, kept);
   CHECK(different(dW, product(turned(by_hand(dy, 128, 1)), turned(by_hand(x, 128, 1)), &before)) == "");
 }
 
@@ -90,9 +91,36 @@ TEST_CASE("fp8 linear: the precision fp8 reaches the three products of Linear") 
   CHECK(different(dgrad(W, dy, fp8), dgrad_in_fp8(W, dy, fp8.recipe)) == "");
   Matrix dW = probe(20, 130, 4), expected = dW;
   wgrad(dW, dy, x, fp8);
-  wgrad_in_fp8(expected, dy, x, fp8.recipe);
+  wgrad_in_fp8(expected, wgrad_dy(W, dy, fp8.recipe), wgrad_x(W, x, fp8.recipe), fp8.recipe);
   CHECK(different(dW, expected) == "");
   CHECK(different(fprop(W, x, fp8), fprop(W, x, Precision::bf16)) != "");
+}
+
+TEST_CASE("fp8 linear: operands wait for W as codes, a quarter of the bytes; dW has the bits of the matrices") {
+  const Matrix W = probe(256, 384, 1), x = probe(256, 384, 2), dy = probe(256, 256, 3);
+  for (const Fp8Recipe& recipe :
+       {Fp8Recipe{}, Fp8Recipe{.gradient = FormatId::e5m2}, Fp8Recipe{.scaling = Scaling::per_tensor},
+        Fp8Recipe{.scale = ScaleKind::ue8m0_ceil}, Fp8Recipe{.x_is_kept = true}}) {
+    const Kept x_kept = keep_x(W, x, recipe), dy_kept = keep_dy(W, dy, recipe);
+    CHECK(bytes_of(x_kept) < 0.26 * static_cast<double>(256 * 384 * sizeof(float)));  // a scale for each 128 codes
+    CHECK(bytes_of(dy_kept) < 0.26 * static_cast<double>(256 * 256 * sizeof(float)));
+    Matrix dW = probe(256, 384, 4), expected = dW;
+    wgrad(dW, dy_kept, x_kept, recipe);
+    wgrad(expected, dy, x, recipe);
+    CHECK(different(dW, expected) == "");
+  }
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {  // as they are, and rounded by W
+    CHECK(different(keep_x(W, x, precision).value(), x) == "");
+    CHECK(different(keep_dy(W, dy, precision).value(), dy) == "");
+    Matrix dW = probe(256, 384, 4), expected = dW;
+    wgrad(dW, keep_dy(W, dy, precision), keep_x(W, x, precision), precision);
+    wgrad(expected, dy, x, precision);
+    CHECK(different(dW, expected) == "");
+  }
+  Matrix dW = W;
+  CHECK_THROWS_WITH(wgrad(dW, keep_dy(W, dy, Precision::fp8), keep_x(W, dy, Precision::fp8), Precision::fp8),
+                    "wgrad: dW is [256, 384] but dy is [256, 256] and x is [256, 256]; dW needs to be [256, 256] and "
+                    "dy and x as many rows");
 }
 
 TEST_CASE("fp8 linear: a hybrid recipe has gradients in E5M2 and the rest in E4M3") {
@@ -128,19 +156,26 @@ TEST_CASE("fp8 linear: appendix B.2, one token far larger than its block: tiles 
 }
 
 TEST_CASE("fp8 linear: one scale per tensor; delayed, it is that of the tensors before") {
-  const Matrix W = probe(16, 256, 1), x = probe(4, 256, 2);
+  Matrix W = probe(16, 256, 1), dW = W;
+  const Matrix x = probe(4, 256, 2);
   const Fp8Recipe per_tensor{.scaling = Scaling::per_tensor};
   CHECK(different(fprop_in_fp8(W, x, per_tensor),
                   round_to_bf16(product(by_hand(round_to_bf16(x), 4, 256), by_hand(W, 16, 256)))) == "");
-  AmaxHistories histories;
   Fp8Recipe delayed{.scaling = Scaling::delayed};
   CHECK(different(fprop_in_fp8(W, x, delayed), fprop_in_fp8(W, x, per_tensor)) == "");  // no history: none is used
+  const std::vector<NamedTensor> weights{{"W", Role::weight, &W}}, gradients{{"W", Role::weight, &dW}};
+  std::vector<LinearAmaxes> amaxes = empty_amaxes(weights, delayed);
+  AmaxHistories histories(amaxes, weights, gradients);
   delayed.histories = &histories;
-  const Matrix exact = fprop(W, x), first = fprop_in_fp8(W, x, delayed), second = fprop_in_fp8(W, x, delayed);
-  CHECK(different(first, second) != "");  // the first call knew nothing: scale 1
+  const Matrix exact = fprop(W, x), first = fprop_in_fp8(W, x, delayed);
+  CHECK(different(fprop_in_fp8(W, x, delayed), first) == "");  // B, too, sees what F saw
+  histories.end_step();
+  const Matrix second = fprop_in_fp8(W, x, delayed);
+  CHECK(different(first, second) != "");  // the first step knew nothing: scale 1
   CHECK((second - exact).norm() < 0.1 * exact.norm());
   const Matrix larger = 1000 * x;  // the history has not seen this
   const Matrix exact_larger = fprop(W, larger), cut = fprop_in_fp8(W, larger, delayed);
+  histories.end_step();
   CHECK((cut - exact_larger).norm() > 0.5 * exact_larger.norm());
   CHECK((fprop_in_fp8(W, larger, delayed) - exact_larger).norm() < 0.1 * exact_larger.norm());
 }
@@ -150,7 +185,7 @@ TEST_CASE("fp8 linear: no tokens, all-zero tokens and NaN") {
   CHECK(fprop_in_fp8(W, Matrix(0, 130), {}).rows() == 0);
   CHECK(different(fprop_in_fp8(W, Matrix::Zero(3, 130), {}), Matrix::Zero(3, 16)) == "");
   Matrix dW = W;
-  wgrad_in_fp8(dW, Matrix(0, 16), Matrix(0, 130), {});
+  wgrad(dW, Matrix(0, 16), Matrix(0, 130), Fp8Recipe{});
   CHECK(different(dW, W) == "");
   Matrix x = probe(3, 130, 2);
   x(1, 7) = std::nanf("");

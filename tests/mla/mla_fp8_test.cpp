@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <map>
 
+#include "reference/core/bytes.hpp"
 #include "reference/linear/linear.hpp"
 #include "reference/mla/mla.hpp"
 #include "tests/mla/example.hpp"
@@ -29,8 +30,48 @@ TEST_CASE("MLA in fp8: W_O reads o with powers of two as scales; o waits in E5M6
 
   auto grads = zeros(mla_shapes(config)), expected = grads;
   auto [dh, deferred] = mla.backward_input(p, std::move(stored), Matrix(h), Matrix(du), context);
-  CHECK(different(deferred.o, kept) == "");
   mla.backward_weight(std::move(deferred), grads, context);
   wgrad(expected.W_O, du, kept, fp8.with_powers_of_two().with_kept_x());
   CHECK(different(grads.W_O, expected.W_O) == "");
+}
+
+TEST_CASE("MLA in fp8: what W reads waits as codes; W gives the bits of the matrices that B had") {
+  for (const Index d_c_prime : {14, 0}) {  // W_UQ and W_QR read c_Q_hat, or h
+    CAPTURE(d_c_prime);
+    const MlaConfig config = example_config(d_c_prime);
+    const Mla mla(config);
+    const auto p = example_weights(config);
+    Context context = context_of({{128, 0}});
+    const Matrix h = probe(128, config.d, 1), du = probe(128, config.d, 2);
+    const auto operands = [&](const Context& of) {
+      auto stored = mla.forward(p, h, of).stored;
+      const auto w = mla.backward_input(p, std::move(stored), Matrix(h), Matrix(du), of).deferred;
+      return bytes_of(w) - bytes_of_all(w.g_Q, w.g_KV);  // a norm's are no operands of a Linear
+    };
+    const std::size_t plain = operands(context);
+    context.precision = Precision::fp8;
+    CHECK(static_cast<double>(operands(context)) < 0.26 * 4 / sizeof(real) * static_cast<double>(plain));
+
+    auto [u, stored] = mla.forward(p, h, context);
+    const Mla::Recomputed r = mla.recompute(p, stored, h, context);
+    auto grads = zeros(mla_shapes(config)), expected = grads;
+    auto [dh, w] = mla.backward_input(p, std::move(stored), Matrix(h), Matrix(du), context);
+    const Precision fp8 = Precision::fp8;
+    wgrad(expected.W_DKV, w.dc_KV, keep_x(p.W_DKV, h, fp8), fp8);
+    wgrad(expected.W_KR, w.dk_R, keep_x(p.W_KR, h, fp8), fp8);
+    wgrad(expected.W_UK, w.dk_C, keep_x(p.W_UK, r.c_KV_hat, fp8), fp8);
+    wgrad(expected.W_UV, w.dv_C, keep_x(p.W_UV, r.c_KV_hat, fp8), fp8);
+    const Matrix& q_reads = d_c_prime > 0 ? r.q.c_Q_hat : h;
+    wgrad(expected.W_UQ, w.dq_C, keep_x(p.W_UQ, q_reads, fp8), fp8);
+    wgrad(expected.W_QR, w.dq_R, keep_x(p.W_QR, q_reads, fp8), fp8);
+    if (d_c_prime > 0) wgrad(expected.W_DQ, w.dc_Q, keep_x(p.W_DQ, h, fp8), fp8);
+    mla.backward_weight(std::move(w), grads, context);
+    CHECK(different(grads.W_DKV, expected.W_DKV) == "");
+    CHECK(different(grads.W_KR, expected.W_KR) == "");
+    CHECK(different(grads.W_UK, expected.W_UK) == "");
+    CHECK(different(grads.W_UV, expected.W_UV) == "");
+    CHECK(different(grads.W_UQ, expected.W_UQ) == "");
+    CHECK(different(grads.W_QR, expected.W_QR) == "");
+    if (d_c_prime > 0) CHECK(different(grads.W_DQ, expected.W_DQ) == "");
+  }
 }

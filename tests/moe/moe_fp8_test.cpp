@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "reference/core/bytes.hpp"
 #include "reference/linear/linear.hpp"
 #include "reference/moe/moe.hpp"
 #include "tests/moe/fixture.hpp"
@@ -79,4 +80,35 @@ TEST_CASE("moe in fp8: tokens come to routed experts through dispatch, to the sh
   Matrix h = ffn.forward(w.shared, u, fp8_context()).y;
   add_combined(h, dispatch, routing.g, y);
   CHECK(different(pass.h, h) == "");
+}
+
+TEST_CASE("swiglu and moe in fp8: a and b from F to B, and what W reads, in little more than a quarter of the bytes") {
+  constexpr Index T = 128, d = 64, f = 96;  // whole groups along the tokens; three quarters along the channels
+  MoeConfig config{d, f, f, v3_gate()};
+  const auto w = random_weights(config, 1);
+  const Matrix u = probe(T, d, 2), dh = probe(T, d, 3);
+  const SwigluFfn ffn;
+  const Moe moe(config);
+  struct Bytes {
+    std::size_t ab, deferred, expert_ab, expert_deferred;
+  };
+  const auto bytes = [&](const Context& context) {
+    auto stored = ffn.forward(w.shared, u, context).stored;
+    Bytes b{bytes_of(stored), 0, 0, 0};
+    b.deferred = bytes_of(ffn.backward_input(w.shared, std::move(stored), Matrix(u), Matrix(dh), context).deferred);
+    auto of_moe = moe.forward(w, u, context).stored;
+    b.expert_ab = bytes_of(of_moe.experts);
+    auto deferred = moe.backward_input(w, std::move(of_moe), Matrix(u), Matrix(dh), context).deferred;
+    b.expert_deferred = bytes_of(deferred.experts);
+    return b;
+  };
+  const Bytes plain = bytes({}), fp8 = bytes(fp8_context());
+  const auto ratio = [](std::size_t a, std::size_t b) { return static_cast<double>(a) / static_cast<double>(b); };
+  const double of_real = 4.0 / sizeof(real);
+  CHECK(plain.ab == 2 * T * f * sizeof(real));
+  CHECK(plain.deferred == (2 * d + 3 * f) * T * sizeof(real));
+  CHECK(ratio(fp8.ab, plain.ab) < 0.27 * of_real);
+  CHECK(ratio(fp8.deferred, plain.deferred) < 0.26 * of_real);
+  CHECK(ratio(fp8.expert_ab, plain.expert_ab) < 0.27 * of_real);
+  CHECK(ratio(fp8.expert_deferred, plain.expert_deferred) < 0.3 * of_real);  // an expert has 32 tokens to a scale
 }
