@@ -53,6 +53,10 @@ Matrix product(const ByHand& a, const ByHand& b, const Matrix* start = nullptr) 
   return out;
 }
 
+bool same_codes(const Quantised& a, const Quantised& b) {
+  return a.q == b.q && a.s == b.s && a.groups == b.groups && a.format == b.format;
+}
+
 ByHand turned(const ByHand& x) { return {x.q.transpose(), x.s.transpose()}; }
 
 }  // namespace
@@ -121,6 +125,57 @@ TEST_CASE("fp8 linear: operands wait for W as codes, a quarter of the bytes; dW 
   CHECK_THROWS_WITH(wgrad(dW, keep_dy(W, dy, Precision::fp8), keep_x(W, dy, Precision::fp8), Precision::fp8),
                     "wgrad: dW is [256, 384] but dy is [256, 256] and x is [256, 256]; dW needs to be [256, 256] and "
                     "dy and x as many rows");
+}
+
+TEST_CASE("fp8 linear: W, too, rounds its operands to BF16 first, each of them, kept or not") {
+  const Matrix W = probe(130, 20, 1), x = probe(140, 20, 2), dy = probe(140, 130, 3);
+  for (const bool kept : {false, true}) {
+    const Fp8Recipe recipe{.x_is_kept = kept};
+    const Quantised x_q = wgrad_x(W, x, recipe), dy_q = wgrad_dy(W, dy, recipe);
+    CHECK(same_codes(x_q, wgrad_x(W, round_to_bf16(x), recipe)));
+    CHECK(same_codes(dy_q, wgrad_dy(W, round_to_bf16(dy), recipe)));
+  }
+  const Quantised not_rounded = quantise(x.cast<float>(), {.groups = tile_128x1});
+  CHECK(!same_codes(not_rounded, wgrad_x(W, x, {.x_is_kept = true})));
+}
+
+TEST_CASE(
+    "fp8 linear: formats, scales and groups of what W reads are the recipe's, also the second time x is quantised") {
+  const Matrix W = probe(130, 200, 1), x = round_to_bf16(probe(140, 200, 2)), dy = round_to_bf16(probe(140, 130, 3));
+  for (const FormatId forward : {FormatId::e4m3, FormatId::e5m2})
+    for (const ScaleKind scale : {ScaleKind::fp32, ScaleKind::ue8m0_ceil})
+      for (const bool kept : {false, true}) {
+        Fp8Recipe recipe{.forward = forward, .gradient = FormatId::e5m2, .scale = scale, .x_is_kept = kept};
+        const Quantisation tokens{.format = forward, .groups = tile_128x1, .scale = scale};
+        const Quantised seen = quantise(x.cast<float>(), {.format = forward, .groups = tile_1x128, .scale = scale});
+        CHECK(same_codes(wgrad_x(W, x, recipe), kept ? quantise(x.cast<float>(), tokens) : requantise(seen, tokens)));
+        CHECK(same_codes(wgrad_dy(W, dy, recipe),
+                         quantise(dy.cast<float>(), {.format = FormatId::e5m2, .groups = tile_128x1, .scale = scale})));
+        recipe.scaling = Scaling::per_tensor;
+        const Quantisation whole{.format = forward, .groups = per_tensor(140, 200), .scale = scale};
+        CHECK(same_codes(wgrad_x(W, x, recipe), quantise(x.cast<float>(), whole)));
+      }
+}
+
+TEST_CASE("fp8 linear: all three products add up as the recipe's arithmetic says") {
+  const Matrix W = probe(140, 300, 1), x = round_to_bf16(probe(260, 300, 2)), dy = round_to_bf16(probe(260, 140, 3));
+  const Fp8Recipe plain, hopper{.arithmetic = {hopper_fp8_wgmma, ScaleOrder::in_turn}};
+  const Quantised x_q = quantise(x.cast<float>()), dy_q = quantise(dy.cast<float>());
+  const Quantised W_q = quantise(W.cast<float>(), {.groups = block_128x128});
+  FloatMatrix y(260, 140), dx(260, 300);
+  fp8_fprop(y, operand_of(x_q), operand_of(W_q), hopper.arithmetic);
+  fp8_dgrad(dx, operand_of(dy_q), operand_of(W_q), hopper.arithmetic);
+  CHECK(different(fprop_in_fp8(W, x, hopper), round_to_bf16(y.cast<real>())) == "");
+  CHECK(different(dgrad_in_fp8(W, dy, hopper), round_to_bf16(dx.cast<real>())) == "");
+  CHECK(different(fprop_in_fp8(W, x, hopper), fprop_in_fp8(W, x, plain)) != "");
+  CHECK(different(dgrad_in_fp8(W, dy, hopper), dgrad_in_fp8(W, dy, plain)) != "");
+  FloatMatrix sum = FloatMatrix::Zero(140, 300);
+  Matrix dW = Matrix::Zero(140, 300), dW_plain = dW;
+  fp8_wgrad(sum, operand_of(wgrad_dy(W, dy, plain)), operand_of(wgrad_x(W, x, plain)), hopper.arithmetic);
+  wgrad(dW, dy, x, hopper);
+  wgrad(dW_plain, dy, x, plain);
+  CHECK(different(dW, sum.cast<real>()) == "");
+  CHECK(different(dW, dW_plain) != "");
 }
 
 TEST_CASE("fp8 linear: a hybrid recipe has gradients in E5M2 and the rest in E4M3") {
