@@ -235,6 +235,47 @@ TEST_CASE("fp8 linear: one scale per tensor; delayed, it is that of the tensors 
   CHECK((fprop_in_fp8(W, larger, delayed) - exact_larger).norm() < 0.1 * exact_larger.norm());
 }
 
+TEST_CASE("fp8 linear: histories have the formats of their operands; what a step did not use is not recorded") {
+  Matrix W = probe(16, 256, 1), V = W, dW = W, dV = W;
+  const std::vector<NamedTensor> weights{{"W", Role::weight, &W}, {"g", Role::gain, &W}, {"V", Role::weight, &V}},
+      gradients{{"W", Role::weight, &dW}, {"g", Role::gain, &dW}, {"V", Role::weight, &dV}};
+  Fp8Recipe recipe{.forward = FormatId::e4m3, .gradient = FormatId::e5m2, .scaling = Scaling::delayed};
+  std::vector<LinearAmaxes> amaxes = empty_amaxes(weights, recipe);
+  REQUIRE(amaxes.size() == 2);
+  for (const LinearAmaxes& linear : amaxes) {
+    CHECK(linear.of[0].format() == FormatId::e4m3);
+    CHECK(linear.of[1].format() == FormatId::e4m3);
+    CHECK(linear.of[2].format() == FormatId::e5m2);
+  }
+  CHECK(empty_amaxes(weights, {.scaling = Scaling::per_tensor}).empty());
+  AmaxHistories histories(amaxes, weights, gradients);
+  recipe.histories = &histories;
+  const std::vector<LinearAmaxes> before = amaxes;
+  dgrad_in_fp8(V, probe(4, 16, 2), recipe);
+  wgrad_dy(dV, 3 * probe(4, 16, 2), recipe);  // a gradient stands for its weight; the larger counts
+  CHECK(amaxes == before);
+  histories.end_step();
+  CHECK(amaxes[0] == before[0]);
+  CHECK(amaxes[1].of[0] == before[1].of[0]);  // no x
+  CHECK(amaxes[1].of[1].amaxes().back() == static_cast<float>(max_abs(V)));
+  CHECK(amaxes[1].of[2].amaxes().back() == static_cast<float>(max_abs(round_to_bf16(3 * probe(4, 16, 2)))));
+  const std::vector<LinearAmaxes> after = amaxes;
+  histories.end_step();
+  CHECK(amaxes == after);
+  CHECK_THROWS_WITH(fprop_in_fp8(Matrix(W), probe(4, 256, 2), recipe),
+                    "AmaxHistories: a weight is not one of the 2 it knows");
+  CHECK_THROWS_AS(AmaxHistories(amaxes, {weights[2], weights[0]}, gradients), std::invalid_argument);
+}
+
+TEST_CASE("fp8 linear: an operand brings its format's values and smallest exponent") {
+  const Matrix x = probe(3, 128, 1);
+  const Quantised wide = quantise(x.cast<float>(), {.format = FormatId::e5m2}), fine = quantise(x.cast<float>());
+  CHECK(operand_of(wide).min_exponent == -14);
+  CHECK(operand_of(wide).values[0x7B] == 57344);
+  CHECK(operand_of(fine).min_exponent == -6);
+  CHECK(operand_of(fine).values[0x7E] == 448);
+}
+
 TEST_CASE("fp8 linear: no tokens, all-zero tokens and NaN") {
   const Matrix W = probe(16, 130, 1);
   CHECK(fprop_in_fp8(W, Matrix(0, 130), {}).rows() == 0);

@@ -13,7 +13,8 @@ using namespace dsv3::test;
 TEST_CASE("MLA in fp8: W_O reads o with powers of two as scales; o waits in E5M6, which is what W reads") {
   const MlaConfig config = example_config(14);
   const Mla mla(config);
-  const auto p = example_weights(config);
+  auto p = example_weights(config);
+  p.W_UV.topRows(5) *= real(1e5);  // the first head: the others are below the normal numbers of a token's tile
   Context context = context_of({{9, 0}});
   context.precision = Precision::fp8;
   std::map<std::string, Matrix> shown;
@@ -52,6 +53,15 @@ TEST_CASE("MLA in fp8: what W reads waits as codes; W gives the bits of the matr
     context.precision = Precision::fp8;
     CHECK(static_cast<double>(operands(context)) < 0.26 * 4 / sizeof(real) * static_cast<double>(plain));
 
+    Context hybrid = context;
+    hybrid.precision = Fp8Recipe{.gradient = FormatId::e5m2};
+    const auto of_hybrid =
+        mla.backward_input(p, mla.forward(p, h, hybrid).stored, Matrix(h), Matrix(du), hybrid).deferred;
+    const auto& [h_q, dc_Q, dc_KV, dk_R, c_Q_hat, dq_C, dq_R, c_KV_hat, dk_C, dv_C, o, du_q, g_Q, g_KV] = of_hybrid;
+    for (const Kept* x : {&h_q, &c_Q_hat, &c_KV_hat, &o}) CHECK(x->codes()->format == FormatId::e4m3);
+    for (const Kept* dy : {&dc_Q, &dc_KV, &dk_R, &dq_C, &dq_R, &dk_C, &dv_C, &du_q})
+      CHECK(dy->codes()->format == FormatId::e5m2);
+
     auto [u, stored] = mla.forward(p, h, context);
     const Mla::Recomputed r = mla.recompute(p, stored, h, context);
     auto grads = zeros(mla_shapes(config)), expected = grads;
@@ -74,4 +84,24 @@ TEST_CASE("MLA in fp8: what W reads waits as codes; W gives the bits of the matr
     CHECK(different(grads.W_QR, expected.W_QR) == "");
     if (d_c_prime > 0) CHECK(different(grads.W_DQ, expected.W_DQ) == "");
   }
+}
+
+TEST_CASE("MLA in fp8: a recipe that keeps nothing in FP8 keeps o as it is, and W quantises it twice") {
+  const MlaConfig config = example_config(14);
+  const Mla mla(config);
+  const auto p = example_weights(config);
+  Context context = context_of({{9, 0}});
+  context.precision = Fp8Recipe{.keep_in_fp8 = false};
+  Matrix o;
+  context.tap = [&](const std::string& name, const Matrix& value) {
+    if (name == "o") o = value;
+  };
+  const Matrix h = probe(9, config.d, 1), du = probe(9, config.d, 2);
+  auto [u, stored] = mla.forward(p, h, context);
+  CHECK(different(stored.o.value(), o) == "");
+  auto grads = zeros(mla_shapes(config)), expected = grads;
+  auto [dh, deferred] = mla.backward_input(p, std::move(stored), Matrix(h), Matrix(du), context);
+  mla.backward_weight(std::move(deferred), grads, context);
+  wgrad(expected.W_O, du, o, context.precision.with_powers_of_two());
+  CHECK(different(grads.W_O, expected.W_O) == "");
 }
