@@ -191,10 +191,12 @@ void add_fp8(CLI::App& app, int& status) {
   c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
       ->capture_default_str();
   c->add_option("--variants", a->variants,
-                "Some of fp8, hopper, narrow, no_promotion, per_tensor, delayed, "
+                "Some of fp32, fp8, hopper, narrow, no_promotion, per_tensor, delayed, "
                 "gradient_blocks, hybrid")
       ->default_str("all");
   number<Index>(c, "--steps", a->settings.steps, 2, "Steps of every run");
+  number<Index>(c, "--sequences", a->settings.sequences, 1, "Sequences per step");
+  number(c, "--learning-rate", a->settings.learning_rate, positive, "Peak of the schedule");
   number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text");
   number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "The first of them");
   c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg; without --resume an old comparison is replaced")
