@@ -155,8 +155,8 @@ TEST_CASE("MLA in bf16: every product of F, B and W is the Linear of its operand
     const auto latent_gradient = [&](const Matrix& g, const Matrix& c, const Matrix& dc_hat) {
       return RmsNorm{config.eps}.backward_input({g}, {}, Matrix(c), Matrix(dc_hat), context).dx;
     };
-    const Matrix dq_C = w.dq_C.value(), dq_R = w.dq_R.value(), dk_C = w.dk_C.value(), dv_C = w.dv_C.value();
-    const Matrix dk_R = w.dk_R.value(), dc_KV = w.dc_KV.value(), dc_Q = w.dc_Q.value();
+    const Matrix dq_C = w.dq_C.value(), dq_R = w.dq_R.value(), dk_C = w.dk_C.value(), dk_R = w.dk_R.value(),
+                 dv_C = w.dv_C.value(), dc_Q = w.dc_Q.value(), dc_KV = w.dc_KV.value(), o = w.o.value();
     const Matrix dquery = dgrad(p.W_UQ, dq_C, bf16) + dgrad(p.W_QR, dq_R, bf16);
     CHECK(different(dv_C.topRows(1), dgrad(p.W_O, du, bf16).topRows(1)) == "");
     CHECK(different(dc_KV, latent_gradient(p.g_KV, c_KV, dgrad(p.W_UK, dk_C, bf16) + dgrad(p.W_UV, dv_C, bf16))) == "");
@@ -171,7 +171,7 @@ TEST_CASE("MLA in bf16: every product of F, B and W is the Linear of its operand
     wgrad(expected.W_QR, dq_R, query_in, bf16);
     wgrad(expected.W_UK, dk_C, r.c_KV_hat, bf16);
     wgrad(expected.W_UV, dv_C, r.c_KV_hat, bf16);
-    wgrad(expected.W_O, du, w.o, bf16);
+    wgrad(expected.W_O, du, o, bf16);
     if (d_c_prime) wgrad(expected.W_DQ, dc_Q, h, bf16);
     mla.backward_weight(std::move(w), grads, context);
     auto a = tensors_of(grads), b = tensors_of(expected);
