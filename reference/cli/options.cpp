@@ -181,6 +181,28 @@ CLI::App* add_fp8_depth(CLI::App& fp8, int& status) {
   return c;
 }
 
+/// `dsv3 fp8 gradients`. Returns it.
+CLI::App* add_fp8_gradients(CLI::App& fp8, int& status) {
+  const auto a = std::make_shared<Fp8GradientsArguments>();
+  a->settings.config = "tiny", a->settings.steps = 200;
+  auto* const c = command(fp8, "gradients", "Error of one step's gradients in each recipe, after training in BF16",
+                          "fp8 gradients --steps 100");
+  add_data(c, a->settings.data, "A text file or a folder of text files (UTF-8)");
+  c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
+      ->capture_default_str();
+  number<Index>(c, "--steps", a->settings.steps, 1, "Steps in BF16 before gradients are compared");
+  number<Index>(c, "--batches", a->batches, 1, "Batches to compare them on", 1024);
+  number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "Of the weights and of the order of the data");
+  add_threads(c, a->threads);
+  c->add_flag("--json", a->json, "Print one JSON object instead of a table");
+  c->callback([a, c, &status] {
+    use_installed_data(*c, a->settings.data);
+    use_threads(a->threads);
+    status = fp8_gradients(*a);
+  });
+  return c;
+}
+
 void add_fp8(CLI::App& app, int& status) {
   const auto a = std::make_shared<Fp8Arguments>();
   a->settings.config = "tiny", a->settings.steps = 1000, a->settings.moments = "bf16", a->out = "runs/fp8";
@@ -208,9 +230,9 @@ void add_fp8(CLI::App& app, int& status) {
       "began with; only --variants, --seeds, --seed, --threads and --json may differ");
   add_threads(c, a->threads);
   c->add_flag("--json", a->json, "Print fp8.json instead of a table");
-  const CLI::App* const depth = add_fp8_depth(*c, status);
-  c->callback([a, c, depth, &status] {
-    if (depth->parsed()) return;
+  const CLI::App *const depth = add_fp8_depth(*c, status), *const gradients = add_fp8_gradients(*c, status);
+  c->callback([a, c, depth, gradients, &status] {
+    if (depth->parsed() || gradients->parsed()) return;
     a->given = given_options(*c);
     use_installed_data(*c, a->settings.data);
     use_threads(a->threads);
