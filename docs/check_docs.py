@@ -23,7 +23,7 @@ SKIPPED = {"build", ".git", "shared", "node_modules", ".venv"}
 
 QUOTE = re.compile(r"(?:<!-- code: (\S+) -->\n)?^```(\w*)\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
-TEST_LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:)([^)#\s]*_test\.cpp)\)")
+TEST_LINK = re.compile(r"\[([^\[\]]*)\]\((?!\w+:)([^)#\s]*_test\.cpp)\)")
 ROW = re.compile(r"^\| *(Eq|Figure|Table) (\d+) *\|(.*)\|([^|]*)\| *$", re.M)
 CITED = re.compile(r"\b(Eq|Figure|Table)s?\.? (\(?\d+\)?(?:(?:, | and |, and | to |-|–)\(?\d+\)?)*)")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
