@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "reference/cli/commands.hpp"
 #include "reference/cli/fp8_results.hpp"
@@ -103,6 +104,9 @@ void print_table(const Fp8Results& results) {
 
 int fp8(const Fp8Arguments& a) {
   require(a.resume || !a.settings.data.empty(), "fp8", "--data is missing; it needs a text file or a folder of them");
+  constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  require(a.settings.seed <= most - static_cast<std::uint64_t>(a.seeds), "fp8", "--seed is ", a.settings.seed,
+          "; the last of ", a.seeds, " seeds must be below ", most);
   const RunLock lock(a.out);
   Fp8Results results = begin(a);
   const std::vector<Open> open = open_runs(results, a);

@@ -47,7 +47,11 @@ nlohmann::ordered_json as_json(const std::vector<Row>& all, const Fp8GradientsAr
   for (const Row& row : all)
     rows.push_back(
         {{"name", row.name}, {"what", row.what}, {"error", row.mean()}, {"least", row.least()}, {"most", row.most()}});
-  return {{"config", a.settings.config}, {"steps", a.settings.steps}, {"loss", loss}, {"gradients", rows}};
+  return {{"config", a.settings.config},
+          {"steps", a.settings.steps},
+          {"seed", a.settings.seed},
+          {"loss", loss},
+          {"gradients", rows}};
 }
 
 }  // namespace
@@ -62,15 +66,18 @@ int fp8_gradients(const Fp8GradientsArguments& a) {
   const BatchSource batches = batches_of(text, a.settings.sequence_length, a.settings.seed);
 
   std::vector<Row> all = rows();
-  Progress progress("steps and batches", a.settings.steps + std::ssize(all) * a.batches);
+  Progress progress("steps and batches", a.settings.steps + a.batches);
   TrainingState state = initial_state(options);
   Trainer trainer(options);
   double loss = 0;
   for (Index i = 0; i < a.settings.steps; ++i, progress.advance()) loss = trainer.step(state, batches).loss.main_loss();
-  for (Row& row : all)
-    for (Index i = 0; i < a.batches; ++i, progress.advance())
-      row.errors.push_back(
-          gradient_error(options, state, batches, state.sequences + i * options.micro_batch, row.precision));
+  std::vector<Precision> precisions;
+  for (const Row& row : all) precisions.push_back(row.precision);
+  const Index first = std::max(state.sequences, amax_history_length * options.micro_batch);
+  for (Index i = 0; i < a.batches; ++i, progress.advance()) {
+    const auto errors = gradient_errors(options, state, batches, first + i * options.micro_batch, precisions);
+    for (std::size_t r = 0; r < all.size(); ++r) all[r].errors.push_back(errors[r]);
+  }
   progress.finish();
   if (a.json) fmt::print("{}\n", as_json(all, a, loss).dump());
   else print(all, a, loss);

@@ -7,6 +7,7 @@
 
 #include "reference/checkpoint/atomic_file.hpp"
 #include "reference/checkpoint/mapped_file.hpp"
+#include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
 
 namespace dsv3::cli {
@@ -14,18 +15,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void check(bool ok, const char* what) {
+  if (!ok) throw std::invalid_argument(what);
+}
+
 /// A curve that breaks off holds null from there on.
-Curve curve_of(const nlohmann::json& losses) {
+Curve curve_of(const nlohmann::json& losses, Index steps) {
+  check(losses.is_array() && std::ssize(losses) == steps, "a curve of another length");
   Curve curve;
-  for (const nlohmann::json& loss : losses) curve.push_back(loss.is_null() ? NAN : loss.get<double>());
+  for (const nlohmann::json& loss : losses) {
+    const bool goes_on = curve.empty() || !std::isnan(curve.back());
+    check(loss.is_null() || (goes_on && loss.is_number() && loss.get<double>() > 0), "a loss that is none");
+    curve.push_back(loss.is_null() ? NAN : loss.get<double>());
+  }
   return curve;
 }
 
+std::uint64_t natural(const nlohmann::json& number) {
+  check(number.is_number_unsigned(), "a seed or text that is no whole number");
+  return number.get<std::uint64_t>();
+}
+
 void read_runs(Fp8Runs& runs, const nlohmann::json& variant, Index steps) {
-  for (std::size_t i = 0; i < variant.at("seeds").size(); ++i) {
-    Curve& curve = runs.loss[variant["seeds"][i].get<std::uint64_t>()] = curve_of(variant.at("loss").at(i));
-    if (std::ssize(curve) != steps) throw std::invalid_argument("a curve of another length");
-  }
+  const nlohmann::json &seeds = variant.at("seeds"), &losses = variant.at("loss");
+  check(seeds.is_array() && losses.is_array() && seeds.size() == losses.size(), "seeds and curves that do not match");
+  for (std::size_t i = 0; i < seeds.size(); ++i)
+    check(runs.loss.emplace(natural(seeds[i]), curve_of(losses[i], steps)).second, "a seed or a variant twice");
 }
 
 }  // namespace
@@ -39,7 +54,8 @@ std::vector<Fp8Runs> no_runs() {
 Fp8Comparison compare(const Fp8Runs& runs, const Fp8Runs& baseline) {
   Fp8Comparison c{0, INFINITY, -INFINITY};
   for (const auto& [seed, loss] : runs.loss) {
-    if (!baseline.loss.contains(seed)) continue;
+    if (!baseline.loss.contains(seed) || std::isnan(baseline.loss.at(seed).back()))
+      continue;  // nothing to compare with
     const double error = mean_of_last_half(relative_errors(loss, baseline.loss.at(seed)));
     ++c.seeds;
     c.broken += std::isnan(error);
@@ -91,9 +107,13 @@ std::string results_json(const Fp8Results& results, int indent) {
 }
 
 void save_results(const fs::path& out, const Fp8Results& results) {
-  write_settings(out / "settings.json", results.settings);
-  write_file(out / "fp8.json", results_json(results, 1) + "\n");
-  write_file(out / "fp8.svg", drawing(results));
+  const std::string json = results_json(results, 1) + "\n", picture = drawing(results);
+  if (!fs::exists(out / "settings.json") || read_settings(out / "settings.json") != results.settings) {
+    fs::remove(out / "fp8.json");  // of another experiment: never beside these settings
+    write_settings(out / "settings.json", results.settings);
+  }
+  write_file(out / "fp8.json", json);
+  write_file(out / "fp8.svg", picture);
 }
 
 Fp8Results load_results(const fs::path& out) {
@@ -102,15 +122,15 @@ Fp8Results load_results(const fs::path& out) {
   Fp8Results results{.settings = read_settings(out / "settings.json"), .runs = no_runs()};
   const MappedFile file(path);
   try {
-    const nlohmann::json json = nlohmann::json::parse(file.text());
-    results.text = json.at("text").get<std::uint64_t>();
+    const nlohmann::json json = parse_strict_json(file.text(), path);
+    results.text = natural(json.at("text"));
     for (const nlohmann::json& variant : json.at("variants")) {
       const auto same_name = [&](const Fp8Runs& runs) { return runs.name == variant.at("name"); };
       const auto runs = std::find_if(results.runs.begin(), results.runs.end(), same_name);
-      if (runs == results.runs.end()) throw std::invalid_argument("an unknown variant");
+      check(runs != results.runs.end(), "an unknown variant");
       read_runs(*runs, variant, results.settings.steps);
     }
-    if (results.baseline().loss.empty()) throw std::invalid_argument("no run in BF16");
+    check(!results.baseline().loss.empty(), "no run in BF16");
   } catch (const std::exception& error) {
     throw std::runtime_error(path + ": is not what dsv3 fp8 has written there (" + error.what() +
                              "); start without --resume");

@@ -220,7 +220,8 @@ void add_fp8(CLI::App& app, int& status) {
   number<Index>(c, "--steps", a->settings.steps, 2, "Steps of every run");
   number<Index>(c, "--sequences", a->settings.sequences, 1, "Sequences per step");
   number(c, "--learning-rate", a->settings.learning_rate, positive, "Peak of the schedule");
-  number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text");
+  number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text",
+                1024);
   number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "The first of them");
   c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg; without --resume an old comparison is replaced")
       ->capture_default_str();

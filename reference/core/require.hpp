@@ -29,4 +29,9 @@ void require_world(bool ok, std::string_view where, const Parts&... what) {
   if (!ok) throw std::runtime_error(concat(where, ": ", what...));
 }
 
+/// What training has driven to infinity or NaN.
+struct NotFinite : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
 }  // namespace dsv3

@@ -191,6 +191,8 @@ void multiply(float* row, Index n, const float* s, Index width) {
 template <class Quantised>
 FloatMatrix dequantise_any(const Quantised& x) {
   using Code = typename decltype(x.q)::Scalar;
+  require(x.groups.rows >= 1 && x.groups.cols >= 1, "dequantise", "groups are ", x.groups.rows, " by ", x.groups.cols,
+          "; they must be at least 1 by 1");
   require(x.s.rows() == num_groups(x.q.rows(), x.groups.rows) && x.s.cols() == num_groups(x.q.cols(), x.groups.cols),
           "dequantise", "the scales are [", x.s.rows(), ", ", x.s.cols(), "]; one per group is needed");
   FloatMatrix values(x.q.rows(), x.q.cols());

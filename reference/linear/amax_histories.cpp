@@ -7,16 +7,10 @@
 #include "reference/core/require.hpp"
 
 namespace dsv3 {
-namespace {
-
-constexpr Index history_length = 16;  // of a short run; TransformerEngine's default is 1024
-
-}  // namespace
-
 std::vector<LinearAmaxes> empty_amaxes(const std::vector<NamedTensor>& weights, const Fp8Recipe& recipe) {
   std::vector<LinearAmaxes> all;
   if (recipe.scaling != Scaling::delayed) return all;
-  const auto empty = [](FormatId format) { return AmaxHistory(history_length, AmaxHistory::Use::max, 0, format); };
+  const auto empty = [](FormatId format) { return AmaxHistory(amax_history_length, AmaxHistory::Use::max, 0, format); };
   for (const NamedTensor& weight : weights)
     if (weight.role == Role::weight)
       all.push_back({weight.name, {empty(recipe.forward), empty(recipe.forward), empty(recipe.gradient)}});

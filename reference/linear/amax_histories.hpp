@@ -13,6 +13,8 @@
 
 namespace dsv3 {
 
+inline constexpr Index amax_history_length = 16;  ///< steps; for short runs: TransformerEngine's default is 1024
+
 /// Of the Linear of one weight: what training keeps from step to step.
 struct LinearAmaxes {
   std::string weight;             ///< its name

@@ -24,8 +24,9 @@ void require_finite(const Matrix& logits) {
     const ConstRow row(logits.row(t).data(), logits.cols());
     if ((row - row).sum() == 0) continue;  // infinity - infinity and NaN are NaN
     for (Index i = 0; i < logits.cols(); ++i)
-      require(std::isfinite(row[i]), "route", "the logit of token ", t, " for expert ", i, " is ", row[i],
-              "; it must be finite");
+      if (!std::isfinite(row[i]))
+        throw NotFinite(
+            concat("route: the logit of token ", t, " for expert ", i, " is ", row[i], "; it must be finite"));
   }
 }
 

@@ -38,7 +38,8 @@ void validate(const GateConfig& config);
 ///
 /// \param b [1, N_r], at most 1e30 in size; [0, 0] if the configuration has no bias
 ///
-/// \throws std::invalid_argument for other shapes, and for values that are not finite, naming the first one
+/// \throws std::invalid_argument for other shapes and biases that are not finite; NotFinite for such logits, naming the
+/// first one
 ///
 /// Numerics contract: everything in `real`, whatever the precision of the Linear operators: a gate in BF16 ties often
 /// and routes near-ties otherwise. Sigmoid and exp as in sigmoid.hpp; softmax subtracts the largest logit and sums in

@@ -33,11 +33,6 @@ struct StepReport {
 /// The `count` sequences after the first `first` ones, T+1 tokens each: a pure function of its arguments.
 using BatchSource = std::function<Batch(Index first, Index count)>;
 
-/// Thrown by a step whose gradient norm is not finite.
-struct NotFinite : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 /// A model with the buffers of its training.
 class Trainer {
  public:
@@ -46,7 +41,7 @@ class Trainer {
 
   /// Changes `state` by one step. The batch is cut into micro-batches whose gradients add up in FP32; every token
   /// weighs 1/tokens of the step, however the batch is cut.
-  /// Throws NotFinite, std::invalid_argument for a batch of another size
+  /// Throws NotFinite where logits of the gate or the gradient norm are not finite, std::invalid_argument for a batch of another size
   /// than asked for, and what `batches` throws; the state is then as before and the next step starts from zero
   /// gradients.
   StepReport step(TrainingState& state, const BatchSource& batches);

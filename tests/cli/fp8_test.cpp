@@ -212,3 +212,49 @@ TEST_CASE("dsv3 fp8: a model that memory cannot hold is refused before any work,
                     "dsv3 fp8: weights, gradients and moments need 8") == "");  // 8 terabytes
   CHECK(!std::filesystem::exists(scratch / "out"));
 }
+
+TEST_CASE("dsv3 fp8 --resume: a damaged fp8.json is refused, whatever is wrong in it, and left as it is") {
+  const Scratch scratch;
+  REQUIRE(run(arguments(scratch, {"--steps", "2", "--seeds", "1", "--variants", "fp8"})).status == 0);
+  const std::filesystem::path path = scratch / "out" / "fp8.json";
+  const auto sound = nlohmann::ordered_json::parse(get(path));
+  const auto refused = [&](const std::function<void(nlohmann::ordered_json&)>& damage) {
+    nlohmann::ordered_json json = sound;
+    damage(json);
+    put(path, json.dump());
+    const std::string problem =
+        not_refused(run({"fp8", "--resume", "--seeds", "1", "--variants", "fp8", "--out", scratch / "out"}),
+                    "is not what dsv3 fp8 has written there");
+    return problem + (get(path) == json.dump() ? "" : "it was changed");
+  };
+  using Json = nlohmann::ordered_json;
+  CHECK(refused([](Json& j) { j["variants"][0]["seeds"] = {-1.7}; }) == "");
+  CHECK(refused([](Json& j) {
+          j["variants"][0]["seeds"] = {1, 1}, j["variants"][0]["loss"].push_back(j["variants"][0]["loss"][0]);
+        }) == "");
+  CHECK(refused([](Json& j) { j["variants"].push_back(j["variants"][1]); }) == "");
+  CHECK(refused([](Json& j) { j["variants"][0]["loss"].push_back({1, 2}); }) == "");
+  CHECK(refused([](Json& j) { j["variants"][0]["loss"][0] = {-1, -2}; }) == "");
+  CHECK(refused([](Json& j) { j["variants"][0]["loss"][0] = {nullptr, 2}; }) == "");
+  CHECK(refused([](Json& j) { j["variants"][0]["loss"][0] = {{"a", 1}, {"b", 2}}; }) == "");
+  CHECK(refused([](Json& j) { j["variants"].erase(0); }) == "");
+  CHECK(refused([](Json& j) { j["text"] = -5; }) == "");
+  CHECK(refused([](Json& j) { j["variants"][1]["name"] = "fp9"; }) == "");
+}
+
+TEST_CASE("dsv3 fp8: seeds that run out, and more than anyone can wait for, are refused before any work") {
+  const Scratch scratch;
+  CHECK(not_refused(run(arguments(scratch, {"--seed", "18446744073709551615", "--seeds", "1"})), "--seed is ") == "");
+  CHECK(not_refused(run(arguments(scratch, {"--seeds", "9223372036854775807"})), "at most 1024") == "");
+  CHECK(!std::filesystem::exists(scratch / "out"));
+}
+
+TEST_CASE("dsv3 fp8: runs that diverge end there, and the others go on") {
+  const Scratch scratch;
+  const Ended e = run(arguments(scratch, {"--steps", "30", "--sequences", "1", "--seeds", "1", "--variants", "fp8",
+                                          "hybrid", "--learning-rate", "1e4", "--json"}));
+  CHECK(e.status == 0);
+  const auto json = nlohmann::json::parse(e.out);
+  REQUIRE(json.at("variants").size() == 3);
+  CHECK(json["variants"][0]["loss"][0].back().is_null());
+}

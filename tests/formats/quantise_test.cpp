@@ -246,6 +246,7 @@ TEST_CASE("quantise: no rows, no columns, and what is refused") {
   Quantised wrong = quantise(x);
   wrong.s.resize(1, 1);
   CHECK_THROWS_AS(dequantise(wrong), std::invalid_argument);
+  CHECK_THROWS_AS(dequantise(Quantised{Codes::Zero(2, 2), Scales::Ones(1, 1), Groups{0, 0}}), std::invalid_argument);
 }
 
 TEST_CASE("quantise: the scale shapes of V3's weights, ragged and not (section 3.2)") {

@@ -25,39 +25,79 @@ Batch rule(Index first, Index count) {
   return batch;
 }
 
-}  // namespace
+constexpr Index some_way_in = amax_history_length * 4;  // sequences
 
-TEST_CASE("gradient error: none in FP32; BF16 below FP8, a narrow tensor core and delayed scales above it") {
-  const TrainingOptions options = small_options();
+TrainingState trained_a_little(const TrainingOptions& options) {
   TrainingState state = initial_state(options);
   Trainer trainer(options);
   for (int step = 0; step < 4; ++step) trainer.step(state, rule);
-  const auto error = [&](const Precision& precision) { return gradient_error(options, state, rule, 16, precision); };
-  const auto of = [&](const char* name) { return error(fp8_variant_named(name).recipe); };
-  CHECK(error(Precision::fp32) == 0);
-  const double bf16 = error(Precision::bf16), fp8 = of("fp8");
-  CHECK((bf16 > 0 && bf16 < fp8 / 2));
-  CHECK(fp8 < 0.2);
-  CHECK(of("narrow") > 1.2 * fp8);
-  CHECK(of("hybrid") > fp8);
-  CHECK(of("fp8") == fp8);
-  CHECK_THROWS_AS(gradient_error(options, state, rule, 3, Precision::bf16), std::invalid_argument);
+  return state;
 }
 
-TEST_CASE("gradient error: delayed scales are those of the sequences before, and only theirs") {
-  const TrainingOptions options = small_options();
-  const TrainingState state = initial_state(options);
-  const Precision delayed(fp8_variant_named("delayed").recipe), per_tensor(fp8_variant_named("per_tensor").recipe);
-  const BatchSource always_the_same = [](Index, Index count) { return rule(0, count); };
-  // The scales of the same batch are a tensor's own, but for the power of two of one and the margin of the other.
-  const double same = gradient_error(options, state, always_the_same, 4, delayed);
-  CHECK(same == doctest::Approx(gradient_error(options, state, always_the_same, 4, per_tensor)).epsilon(0.2));
-  CHECK(gradient_error(options, state, rule, 4, delayed) != same);
+Precision recipe(const char* name) { return fp8_variant_named(name).recipe; }
+
+}  // namespace
+
+TEST_CASE("gradient error: the norm of the difference over the exact norm, biases left out, by hand") {
+  ModelWeights<Matrix> g = zeros(shapes(config_by_name("tiny"))), exact = g;
+  exact.head(0, 0) = 3, exact.embedding(1, 1) = 4;
+  g.head(0, 0) = 3, g.embedding(1, 1) = 4, g.head(2, 2) = 0.5;
+  CHECK(relative_difference(g, exact) == 0.1);
+  for (const NamedTensor& tensor : tensors_of(g))
+    if (tensor.role == Role::bias) tensor.value->setConstant(7);
+  CHECK(relative_difference(g, exact) == 0.1);
+  g.head(0, 0) = NAN;
+  CHECK(std::isnan(relative_difference(g, exact)));
 }
 
-TEST_CASE("gradient error: NaN where a weight is") {
+TEST_CASE("gradient error: none in FP32; BF16 below FP8, E5M2 gradients above it") {
   const TrainingOptions options = small_options();
-  TrainingState state = initial_state(options);
-  state.weights.head(0, 0) = NAN;
-  CHECK(std::isnan(gradient_error(options, state, rule, 4, Precision::bf16)));
+  const TrainingState state = trained_a_little(options);
+  const std::vector<Precision> precisions{Precision::fp32,  Precision::bf16,  recipe("fp8"),
+                                          recipe("narrow"), recipe("hybrid"), recipe("fp8")};
+  const std::vector<double> error = gradient_errors(options, state, rule, some_way_in, precisions);
+  CHECK(error[0] == 0);
+  CHECK((error[1] > 0 && error[1] < error[2] / 2));
+  CHECK(error[2] < 0.2);
+  CHECK(error[3] != error[2]);
+  CHECK(error[4] > error[2]);
+  CHECK(error[5] == error[2]);
+  CHECK_THROWS_AS(gradient_errors(options, state, rule, some_way_in - 1, precisions), std::invalid_argument);
+}
+
+TEST_CASE("gradient error: it is that of the objective of the step, MTP and balance losses included") {
+  const TrainingOptions options = small_options();
+  const TrainingState state = trained_a_little(options);
+  const auto error = [&](const TrainingOptions& o) {
+    return gradient_errors(o, state, rule, some_way_in, std::vector<Precision>{Precision::bf16})[0];
+  };
+  TrainingOptions no_balance = options, by_batch = options, no_mtp = options;
+  no_balance.balance_alpha = 0;
+  by_batch.balance_scope = BalanceScope::batch;
+  no_mtp.schedules.mtp_lambda.before = 0;
+  for (const TrainingOptions& other : {no_balance, by_batch, no_mtp}) CHECK(error(other) != error(options));
+}
+
+TEST_CASE("gradient error: delayed scales are those of the batches before, full histories of them") {
+  const TrainingOptions options = small_options();
+  const TrainingState state = trained_a_little(options);
+  const std::vector<Precision> precisions{recipe("delayed"), recipe("per_tensor")};
+  const std::vector<double> error = gradient_errors(options, state, rule, some_way_in, precisions);
+  CHECK(error[0] < 1.5 * error[1]);  // after one batch alone, whose small gradients underflow, five times as large
+  const BatchSource others_before = [](Index first, Index count) {
+    return rule(first < some_way_in ? 0 : first, count);
+  };
+  const std::vector<double> other = gradient_errors(options, state, others_before, some_way_in, precisions);
+  CHECK(other[0] != error[0]);
+  CHECK(other[1] == error[1]);
+}
+
+TEST_CASE("gradient error: NaN where a weight is, whatever it reaches first") {
+  const TrainingOptions options = small_options();
+  TrainingState in_head = initial_state(options), before_gate = in_head;
+  in_head.weights.head(0, 0) = NAN;
+  const std::vector<Precision> precisions{Precision::bf16};
+  CHECK(std::isnan(gradient_errors(options, in_head, rule, some_way_in, precisions)[0]));
+  before_gate.weights.embedding.setConstant(NAN);
+  CHECK_THROWS_AS(gradient_errors(options, before_gate, rule, some_way_in, precisions), NotFinite);  // in FP32 too
 }
