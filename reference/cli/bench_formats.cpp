@@ -39,13 +39,18 @@ void add_casts(std::vector<BenchRow>& rows, Index n) {
                     0,
                     [=] { return [run, c = std::make_shared<Casts>(n / 1024, 1024)] { run(*c); }; }});
   };
+  const auto beside_ml_dtypes = [&](const std::string& name) {
+    rows.back().peer = Peer{.name = "ml_dtypes", .goal = 8, .request = fmt::format("{} {}", name, n)};
+  };
   for (const FormatId id : {FormatId::e4m3, FormatId::e5m2}) {
     const std::string name(format(id).name);
     add("encode_" + name, "to nearest even, saturating",
         [id](Casts& c) { encode(id, c.values(), std::span(c.codes.data(), c.size)); });
+    beside_ml_dtypes("encode_" + name);
     add("decode_" + name, "exact", [id](Casts& c) {
       decode(id, std::span<const std::uint8_t>(c.codes.data(), c.size), {c.x.data(), c.size});
     });
+    beside_ml_dtypes("decode_" + name);
   }
   add("encode_e5m6", "to nearest even, saturating",
       [](Casts& c) { encode(FormatId::e5m6, c.values(), std::span(c.codes16.data(), c.size)); });
@@ -65,6 +70,8 @@ void add_quantisation(std::vector<BenchRow>& rows, Index num_rows, Index num_col
                     [=] { return [run, c = std::make_shared<Casts>(num_rows, num_cols)] { run(*c); }; }});
   };
   add("quantise_1x128", "x / (amax / 448)", [](const Casts& c) { quantise(c.x); });
+  rows.back().peer =
+      Peer{.name = "NumPy and ml_dtypes", .request = fmt::format("quantise_1x128 {} {}", num_rows, num_cols)};
   add("quantise_1x128_ue8m0", "power-of-two scales",
       [](const Casts& c) { quantise(c.x, {.scale = ScaleKind::ue8m0_ceil}); });
   add("quantise_128x1", "x / (amax / 448)", [](const Casts& c) { quantise(c.x, {.groups = tile_128x1}); });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <memory>
 
@@ -53,6 +54,11 @@ void add_products(std::vector<BenchRow>& rows, const char* name, const Accumulat
                     Ceiling::fma,
                     work,
                     [=] { return [run, o = std::make_shared<Operands>(tokens, out, in)] { run(*o); }; }});
+    if (accumulation.sum == Accumulation::Sum::aligned) rows.back().goal = 4.0 * omp_get_max_threads();
+    if (accumulation.sum != Accumulation::Sum::fp32_chain) return;
+    rows.back().peer = Peer{.name = "OpenBLAS in FP32",
+                            .goal = 0.75,
+                            .request = fmt::format("sgemm_{} {} {} {}", product, tokens, out, in)};
   };
   add("fprop", [how](Operands& o) { fp8_fprop(o.y, o.x, o.W, how); });
   add("dgrad", [how](Operands& o) { fp8_dgrad(o.dx, o.dy, o.W, how); });
@@ -64,6 +70,7 @@ void add_products(std::vector<BenchRow>& rows, const char* name, const Accumulat
 std::vector<BenchRow> fp8_gemm_rows() {
   std::vector<BenchRow> rows;
   add_products(rows, "large", fp32_sums, 1024, 1024, 1024);
+  add_products(rows, "medium", fp32_sums, 512, 512, 512);
   add_products(rows, "attention", fp32_sums, 512, 256, 256);
   add_products(rows, "expert", fp32_sums, 64, 128, 256);
   add_products(rows, "few_tokens", fp32_sums, 8, 128, 256);

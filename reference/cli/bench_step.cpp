@@ -7,6 +7,7 @@
 #include "reference/core/random.hpp"
 #include "reference/core/threads.hpp"
 #include "reference/linear/linear.hpp"
+#include "reference/training/settings.hpp"
 #include "reference/training/step.hpp"
 
 namespace dsv3::cli {
@@ -51,21 +52,29 @@ TrainingOptions compared_options(Index N_r) {
   return options;
 }
 
+/// The tour's, with its schedules at their beginning for as many steps as are asked for.
+TrainingOptions tour_options() {
+  RunSettings settings;
+  settings.config = "tour", settings.steps = 1'000'000;
+  return options_of(settings, config_by_name(settings.config));
+}
+
 /// Uniform random tokens.
-Batch random_batch(Index V, Index first, Index count) {
+Batch random_batch(Index V, Index length, Index first, Index count) {
   Random random = stream(seed, static_cast<std::uint64_t>(first));
-  Batch batch{.count = count, .length = T, .tokens = {}};
-  batch.tokens.resize(count * (T + 1));
+  Batch batch{.count = count, .length = length, .tokens = {}};
+  batch.tokens.resize(count * (length + 1));
   for (Token& token : batch.tokens) token = static_cast<Token>(random.below(V));
   return batch;
 }
 
 /// A run of training that goes on for as many steps as are asked for.
 struct Training {
-  explicit Training(Index N_r) : options(compared_options(N_r)), state(initial_state(options)), trainer(options) {}
+  explicit Training(const TrainingOptions& o) : options(o), state(initial_state(options)), trainer(options) {}
   StepReport step() {
-    return trainer.step(state,
-                        [V = options.config.V](Index first, Index count) { return random_batch(V, first, count); });
+    return trainer.step(state, [this](Index first, Index count) {
+      return random_batch(options.config.V, options.sequence_length, first, count);
+    });
   }
   TrainingOptions options;
   TrainingState state;
@@ -153,23 +162,46 @@ struct Replay {
   std::vector<Matrix> weights, gradients, inputs, outputs;
 };
 
+/// A step in FP8 (the report's recipe, moments in BF16) beside one that differs only in that its products are BF16's.
+BenchRow fp8_step_row(const std::string& name, TrainingOptions options) {
+  options.adamw.moments = MomentFormat::bf16;
+  const auto steps_in = [options](const Precision& precision) {
+    TrainingOptions o = options;
+    o.precision = precision;
+    return [training = std::make_shared<Training>(o)] { training->step(); };
+  };
+  const Index tokens = options.schedules.batch.full * options.sequence_length;
+  return {name,
+          fmt::format("training step in FP8, {} tokens", tokens),
+          {{"tokens/s", static_cast<double>(tokens)}},
+          Ceiling::none,
+          0,
+          [=] { return steps_in(Precision::fp8); },
+          Peer{.name = "the step in BF16", .goal = 1.6, .at_most = true, .make = [=] {
+                 return steps_in(Precision::bf16);
+               }}};
+}
+
 }  // namespace
 
 std::vector<BenchRow> step_rows() {
   std::vector<BenchRow> rows;
   for (const Index N_r : {8, 32, 256}) {
     const double work = work_of(products_of(compared_config(N_r)));
-    rows.push_back({fmt::format("step_{}", N_r),
-                    fmt::format("training step, {} parameters", num_trained(compared_config(N_r))),
-                    {{"tokens/s", num_tokens}, {"GFLOP/s", work}},
-                    Ceiling::fma,
-                    work,
-                    [N_r] { return [training = std::make_shared<Training>(N_r)] { training->step(); }; }});
+    rows.push_back(
+        {fmt::format("step_{}", N_r),
+         fmt::format("training step, {} parameters", num_trained(compared_config(N_r))),
+         {{"tokens/s", num_tokens}, {"GFLOP/s", work}},
+         Ceiling::fma,
+         work,
+         [N_r] { return [training = std::make_shared<Training>(compared_options(N_r))] { training->step(); }; }});
     rows.push_back(
         {fmt::format("step_{}_gemm", N_r), "its products alone", {{"GFLOP/s", work}}, Ceiling::fma, work, [N_r] {
            return [replay = std::make_shared<Replay>(N_r)] { replay->run(); };
          }});
   }
+  rows.push_back(fp8_step_row("step_32_fp8", compared_options(32)));
+  rows.push_back(fp8_step_row("step_tour_fp8", tour_options()));
   return rows;
 }
 

@@ -61,16 +61,28 @@ struct Fp8Arguments {
   RunSettings settings;               ///< of every run but its seed and precision
   Index seeds = 3;                    ///< settings.seed and those after it
   std::vector<std::string> variants;  ///< of fp8_variants; empty: all
-  std::string out;                    ///< folder for fp8.json and fp8.svg
+  std::string out;                    ///< folder for settings.json, fp8.json and fp8.svg
+  bool resume = false;                ///< the settings and finished runs of `out` count; what is not there is run ...
+  std::set<std::string> given;        ///< ... and settings of these options ("--steps") must be the same
   Index threads = 0;
   bool json = false;
 };
 int fp8(const Fp8Arguments& arguments);
 
+struct Fp8DepthArguments {
+  std::string out = "runs/fp8";  ///< folder for depth.json and depth.svg
+  Index outputs = 48;            ///< sums of each depth: the square of it
+  std::uint64_t seed = 1;
+  Index threads = 0;
+  bool json = false;
+};
+int fp8_depth(const Fp8DepthArguments& arguments);
+
 struct BenchArguments {
   std::string name;   ///< rows whose names begin so; empty: all
   Index threads = 1;  ///< 1: seconds of the thread's own work; more: of the wall clock
   Index rounds = 5;
+  std::string peers;  ///< a Python that has NumPy and ml_dtypes; empty: no peers but our own
   bool json = false;
 };
 int bench(const BenchArguments& arguments);

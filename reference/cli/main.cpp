@@ -64,11 +64,12 @@ void require_known_command(const CLI::App& app, const std::string& given) {
 
 /// CLI11's message, or a better one for an argument that no option takes.
 std::string explanation(const CLI::App& app, const CLI::ParseError& error) {
-  const auto chosen = app.get_subcommands();
-  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError) || chosen.empty()) return error.what();
-  const std::vector<std::string> left = chosen.front()->remaining();
+  const CLI::App* chosen = &app;  // the innermost: "fp8 depth"
+  while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError) || chosen == &app) return error.what();
+  const std::vector<std::string> left = chosen->remaining();
   for (const std::string& argument : left)
-    if (argument.starts_with("-")) return no_option(*chosen.front(), argument);
+    if (argument.starts_with("-")) return no_option(*chosen, argument);
   return left.empty() ? error.what() : dsv3::concat("'", left[0], "' is one argument too many");
 }
 

@@ -163,11 +163,29 @@ void add_model(CLI::App& app, int& status) {
   c->callback([a, &status] { status = model(*a); });
 }
 
+/// `dsv3 fp8 depth`. Returns it.
+CLI::App* add_fp8_depth(CLI::App& fp8, int& status) {
+  const auto a = std::make_shared<Fp8DepthArguments>();
+  auto* const c = command(fp8, "depth", "Error of tensor-core sums against their depth K, with promotion and without",
+                          "fp8 depth --out runs/fp8");
+  c->add_option("--out", a->out, "Folder for depth.json and depth.svg")->capture_default_str();
+  number<Index>(c, "--outputs", a->outputs, 1, "The square of it is the number of sums of each depth", 1024);
+  number<std::uint64_t>(c, "--seed", a->seed, 0, "Of the factors");
+  add_threads(c, a->threads);
+  c->add_flag("--json", a->json, "Print depth.json instead of a table");
+  c->callback([a, &status] {
+    use_threads(a->threads);
+    status = fp8_depth(*a);
+  });
+  return c;
+}
+
 void add_fp8(CLI::App& app, int& status) {
   const auto a = std::make_shared<Fp8Arguments>();
   a->settings.config = "tiny", a->settings.steps = 300, a->settings.moments = "bf16", a->out = "runs/fp8";
   auto* const c = command(app, "fp8", "Train in BF16 and in FP8 recipes on the same text and compare the losses",
-                          "fp8 --variants fp8 --steps 200\nfp8 --config tour --seeds 1 --out runs/fp8_tour");
+                          "fp8 --variants fp8 --steps 200\nfp8 --resume --variants delayed hybrid\n"
+                          "fp8 --config tour --seeds 1 --out runs/fp8_tour");
   add_data(c, a->settings.data, "A text file or a folder of text files (UTF-8)");
   c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
       ->capture_default_str();
@@ -178,10 +196,18 @@ void add_fp8(CLI::App& app, int& status) {
   number<Index>(c, "--steps", a->settings.steps, 2, "Steps of every run");
   number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text");
   number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "The first of them");
-  c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg")->capture_default_str();
+  c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg; without --resume an old comparison is replaced")
+      ->capture_default_str();
+  c->add_flag(
+      "--resume", a->resume,
+      "Add to the comparison in --out: runs that are finished there are not run again. The settings are those it "
+      "began with; only --variants, --seeds, --seed, --threads and --json may differ");
   add_threads(c, a->threads);
   c->add_flag("--json", a->json, "Print fp8.json instead of a table");
-  c->callback([a, c, &status] {
+  const CLI::App* const depth = add_fp8_depth(*c, status);
+  c->callback([a, c, depth, &status] {
+    if (depth->parsed()) return;
+    a->given = given_options(*c);
     use_installed_data(*c, a->settings.data);
     use_threads(a->threads);
     status = fp8(*a);
@@ -191,10 +217,13 @@ void add_fp8(CLI::App& app, int& status) {
 void add_bench(CLI::App& app, int& status) {
   const auto a = std::make_shared<BenchArguments>();
   auto* const c = command(app, "bench", "Speed of this machine, of the parts and of whole training steps",
-                          "bench\nbench step --threads 2");
+                          "bench\nbench step --threads 2\nbench encode --peers build/peers/bin/python");
   c->add_option("name", a->name, "The row of this name, or those that begin so; none: all");
   number<Index>(c, "--threads", a->threads, 1, "1: times what the thread itself spends; more: the wall clock", 1024);
   number<Index>(c, "--rounds", a->rounds, 1, "Measurements of each row, each beside one of the machine's ceiling");
+  c->add_option("--peers", a->peers,
+                "A Python with NumPy and ml_dtypes: rows that have a peer there are measured in turn with it")
+      ->envname("DSV3_PEERS");
   c->add_flag("--json", a->json, "Print one JSON object for each row");
   c->callback([a, &status] { status = bench(*a); });
 }

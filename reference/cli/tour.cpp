@@ -9,6 +9,7 @@
 #include "reference/cli/program.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/cli/tour_folder.hpp"
+#include "reference/cli/tour_fp8.hpp"
 #include "reference/core/require.hpp"
 #include "reference/data/bigram.hpp"
 #include "reference/serving/generate.hpp"
@@ -23,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr Index default_steps = 1000;  // about three minutes on two cores, with the rest
 constexpr Index comparison_share = 8;  // the run without bias update takes an eighth of the steps
+constexpr Index fp8_tenths = 3;        // and the two of a smaller model in BF16 and FP8 three tenths each
 
 /// Runs and shows a bar; remembers MaxVio of every step. Ends early, saved, on Ctrl-C.
 RunResult watched_run(const RunSettings& settings, const RunLock& lock, const char* what,
@@ -162,14 +164,16 @@ void print_sizes(Table& table, const RunResult& run) {
 }
 
 /// What the words and numbers of the table mean.
-void print_meanings(const Batch& held_out, Index first_step, Index last_step) {
+void print_meanings(const Batch& held_out, Index first_step, Index last_step, const Fp8BesideBf16& fp8) {
   fmt::print(
       "\n  loss       mean of -ln P(next token), in nats, over {} held-out sequences; perplexity is e to that power\n"
       "  MaxVio     load of the busiest expert over the mean load, minus 1 (0: all experts are equally busy);\n"
       "             mean over the MoE layers and over steps {} to {} of both runs\n"
+      "  FP8 loss   configuration tiny trained twice for {} steps from the same weights on the same text: relative\n"
+      "             difference of the smoothed training losses, mean over the last {} steps\n"
       "  MTP draft  how often MTP module 1, asked for the token after the next, names the one that the main model\n"
       "             itself finds most probable there (greedy), on held-out text\n",
-      held_out.count, first_step, last_step);
+      held_out.count, first_step, last_step, fp8.steps, fp8.last);
 }
 
 void check_memory(Table& table, const MemoryReport& memory) {
@@ -198,7 +202,7 @@ int stopped(const fs::path& out, Index step, Index steps) {
 
 /// The table of what the report says and what was measured here. Returns how many checks failed.
 int compare(const RunResult& run, const RunSettings& settings, const fs::path& out, const std::vector<double>& max_vio,
-            const std::vector<double>& max_vio_without) {
+            const std::vector<double>& max_vio_without, const Fp8BesideBf16& fp8) {
   const double bigram_loss = bigram_loss_of(run);
   const Inference model(run.config, source_of(run.state.weights));
   const std::size_t last = max_vio_without.size(), first = last - last / 2;
@@ -217,6 +221,8 @@ int compare(const RunResult& run, const RunSettings& settings, const fs::path& o
                  run.loss_after < bigram_loss);
   table.check_if(long_enough, "MaxVio with, without bias", "balanced without a loss term",
                  fmt::format("{:.2f} and {:.2f}", balanced, unbalanced), balanced < unbalanced);
+  table.check_if(long_enough, "FP8 loss against BF16's", "below 0.25% apart",
+                 fmt::format("{:.2f}% apart at {:.2f}", 100 * fp8.error, fp8.loss), fp8.error < 0.0025);
   table.row("MTP draft accepted", "85 to 90% of second tokens",
             fmt::format("{:.0f}% (greedy)", 100 * draft_acceptance(model, run.held_out)));
   const std::span prompt(run.held_out.tokens.data(), static_cast<std::size_t>(settings.sequence_length));
@@ -225,7 +231,7 @@ int compare(const RunResult& run, const RunSettings& settings, const fs::path& o
               absorbed < 1e-4);
   table.check("checkpoint read back", "", "bit for bit", checkpoint_is_exact(run, out));
   check_memory(table, run.memory);
-  print_meanings(run.held_out, static_cast<Index>(first) + 1, static_cast<Index>(last));
+  print_meanings(run.held_out, static_cast<Index>(first) + 1, static_cast<Index>(last), fp8);
   return table.failed();
 }
 
@@ -256,7 +262,10 @@ int tour(const TourArguments& a) {
   watched_run(without, RunLock(out / comparison_folder), "the same without bias update", max_vio_without);
   if (Interrupt::asked()) return stopped(out, run.state.step, settings.steps);
 
-  const int failed = compare(run, settings, out, max_vio, max_vio_without);
+  const Fp8BesideBf16 fp8 = train_in_bf16_and_fp8(settings.data, settings.steps * fp8_tenths / 10, a.seed);
+  if (Interrupt::asked()) return stopped(out, run.state.step, settings.steps);
+
+  const int failed = compare(run, settings, out, max_vio, max_vio_without, fp8);
   draw(run, out);
   const std::string sample =
       sample_text(Inference(run.config, source_of(run.state.weights)), run, "And the LORD said", a.seed);

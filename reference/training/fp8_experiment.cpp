@@ -67,7 +67,7 @@ double mean_of_last_half(const std::vector<double>& values) {
 }
 
 std::vector<double> loss_curve(const RunSettings& settings, const ModelConfig& config, const RunText& text,
-                               const Precision& precision, const std::function<void(Index, double)>& step) {
+                               const Precision& precision, const std::function<bool(Index, double)>& go_on) {
   TrainingOptions options = options_of(settings, config);
   options.precision = precision;
   AmaxHistories histories;  // of the weights of this run
@@ -75,13 +75,14 @@ std::vector<double> loss_curve(const RunSettings& settings, const ModelConfig& c
   TrainingState state = initial_state(options);
   Trainer trainer(options);
   const BatchSource batches = batches_of(text, settings.sequence_length, settings.seed);
-  std::vector<double> loss(static_cast<std::size_t>(settings.steps), std::numeric_limits<double>::quiet_NaN());
+  std::vector<double> loss;
   try {
-    for (double& of_step : loss) {
-      of_step = trainer.step(state, batches).loss.main_loss();
-      if (step) step(state.step, of_step);
+    while (state.step < settings.steps) {
+      loss.push_back(trainer.step(state, batches).loss.main_loss());
+      if (go_on && !go_on(state.step, loss.back())) return loss;
     }
   } catch (const NotFinite&) {  // this run ends here, and the curve shows it
+    loss.resize(static_cast<std::size_t>(settings.steps), std::numeric_limits<double>::quiet_NaN());
   }
   return loss;
 }

@@ -35,10 +35,10 @@ std::vector<double> relative_errors(const std::vector<double>& loss, const std::
 /// The mean of the last half of some values: what a run has settled to.
 double mean_of_last_half(const std::vector<double>& values);
 
-/// The training loss of every step of `settings` in `precision`; `step` is told of each. Equal settings give equal
-/// weights and batches, whatever the precision. The loss is NaN from where a run breaks off because its gradients are
-/// not finite.
+/// The training loss of every step of `settings` in `precision`; `go_on` is told of each, and where it says no the
+/// curve ends. Equal settings give equal weights and batches, whatever the precision. The loss is NaN from where a run
+/// breaks off because its gradients are not finite.
 std::vector<double> loss_curve(const RunSettings& settings, const ModelConfig& config, const RunText& text,
-                               const Precision& precision, const std::function<void(Index step, double loss)>& step);
+                               const Precision& precision, const std::function<bool(Index, double)>& go_on);
 
 }  // namespace dsv3

@@ -38,6 +38,23 @@ ModelConfig config_of(const RunSettings& settings) {
   return parse_hf_config(text, settings.config).model;
 }
 
+void require_memory(const RunSettings& settings, const ModelConfig& config, MomentFormat moments,
+                    const std::string& where) {
+  const ParameterCounts counts = count_parameters(config);
+  const MlaConfig& mla = config.mla;
+  const Index kept = (config.L + config.D) * (2 * mla.d + mla.d_c_prime + mla.d_c + mla.n_h * mla.d_v);
+  const double activations = static_cast<double>(settings.micro_batch) * static_cast<double>(settings.sequence_length) *
+                             static_cast<double>(kept) * sizeof(real);
+  const std::size_t each = 2 * sizeof(real) + 2 * (moments == MomentFormat::bf16 ? 2 : sizeof(real));
+  const std::size_t needed = static_cast<std::size_t>(counts.total + counts.mtp) * each, there_is = physical_memory();
+  require_world(there_is == 0 || needed < there_is, where, "weights, gradients and moments need ", needed / 1000000,
+                " MB; this machine has ", there_is / 1000000, " MB");
+  require_world(there_is == 0 || static_cast<double>(needed) + activations < static_cast<double>(there_is), where,
+                "a micro-batch of ", settings.micro_batch, " sequences of ", settings.sequence_length,
+                " tokens keeps at least ", std::llround(activations / 1e6), " MB; this machine has ",
+                there_is / 1000000, " MB. Lower micro_batch: the gradients of all sequences of a step are added up");
+}
+
 namespace {
 
 constexpr Index held_out_sequences = 128;  // enough that the mean moves by about a percent from one draw to another
@@ -146,24 +163,6 @@ void tell(const RunEvents& events, const std::string& what) {
   if (events.note) events.note(what);
 }
 
-/// Weights, gradients, two moments and what F keeps of every token of a micro-batch (of it: the inputs of the two
-/// halves of a block, c_Q, c_KV and o) must fit, whatever else is needed.
-void require_memory(const RunSettings& settings, const ModelConfig& config, MomentFormat moments) {
-  const ParameterCounts counts = count_parameters(config);
-  const MlaConfig& mla = config.mla;
-  const Index kept = (config.L + config.D) * (2 * mla.d + mla.d_c_prime + mla.d_c + mla.n_h * mla.d_v);
-  const double activations = static_cast<double>(settings.micro_batch) * static_cast<double>(settings.sequence_length) *
-                             static_cast<double>(kept) * sizeof(real);
-  const std::size_t each = 2 * sizeof(real) + 2 * (moments == MomentFormat::bf16 ? 2 : sizeof(real));
-  const std::size_t needed = static_cast<std::size_t>(counts.total + counts.mtp) * each, there_is = physical_memory();
-  require_world(there_is == 0 || needed < there_is, "train", "weights, gradients and moments need ", needed / 1000000,
-                " MB; this machine has ", there_is / 1000000, " MB");
-  require_world(there_is == 0 || static_cast<double>(needed) + activations < static_cast<double>(there_is), "train",
-                "a micro-batch of ", settings.micro_batch, " sequences of ", settings.sequence_length,
-                " tokens keeps at least ", std::llround(activations / 1e6), " MB; this machine has ",
-                there_is / 1000000, " MB. Lower micro_batch: the gradients of all sequences of a step are added up");
-}
-
 /// Everything but the state: what both ways of beginning share.
 RunResult prepare(const RunSettings& settings, RunText text, ModelConfig config, const RunEvents& events) {
   require(text.tokenizer.vocab_size() <= config.V, "train", "the tokenizer has ", text.tokenizer.vocab_size(),
@@ -207,8 +206,8 @@ RunResult start_run(const RunSettings& as_given, const RunLock& lock, const RunE
   const RunSettings settings = with_absolute_paths(as_given);
   const fs::path& out = lock.folder();
   const ModelConfig config = config_of(settings);
-  require_memory(settings, config,
-                 options_of(settings, config).adamw.moments);  // what cannot be is reported before any work
+  require_memory(settings, config, options_of(settings, config).adamw.moments,
+                 "train");  // what cannot be is reported before any work
   require_world(!fs::exists(out / "run.json"), out.string(),
                 "holds a run already; go on with --resume or choose another folder");
   const Corpus corpus = hold_out(load_documents(settings.data));

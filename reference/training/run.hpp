@@ -61,4 +61,10 @@ RunResult resume_run(const std::filesystem::path& out, const RunEvents& events);
 /// The configuration that settings name, with the vocabulary of a tokenizer.
 ModelConfig config_of(const RunSettings& settings);
 
+/// Weights, gradients, two moments and what F keeps of every token of a micro-batch (of it: the inputs of the two
+/// halves of a block, c_Q, c_KV and o) must fit, whatever else is needed. Throws std::runtime_error "WHERE: ..." with
+/// what they need and what this machine has.
+void require_memory(const RunSettings& settings, const ModelConfig& config, MomentFormat moments,
+                    const std::string& where);
+
 }  // namespace dsv3

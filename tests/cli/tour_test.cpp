@@ -34,7 +34,8 @@ TEST_CASE("dsv3 tour: the table with what its words mean, a picture, and an old 
     CHECK(!contains(e.out, "[FAILED]"));
     for (const char* const part :
          {"loss on held-out text", "nats per token", "peak memory of a step", ", predicted ",
-          "(0: all experts are equally busy)", "steps 2 to 2 of both runs", "(greedy), on held-out"})
+          "(0: all experts are equally busy)", "steps 2 to 2 of both runs", "FP8 loss against BF16's",
+          "for 4 steps from the same weights", "mean over the last 2 steps", "(greedy), on held-out"})
       CHECK(contains(e.out, part));
     CHECK(contains(get(scratch / "tour" / "tour.svg"), ">load / mean load<"));
     CHECK(std::filesystem::exists(scratch / "tour" / "without_bias" / "log.jsonl"));

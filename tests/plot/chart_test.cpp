@@ -109,3 +109,57 @@ TEST_CASE("svg: a line that does not change lies in the middle") {
   const LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 10}, {3, 3}}}};
   CHECK(svg({chart}, 460, 300).find("M58.0 145.0L444.0 145.0") != std::string::npos);
 }
+
+TEST_CASE("svg: logarithmic axes go from a whole power to another and are numbered with powers") {
+  LineChart chart{.title = "",
+                  .x_label = "",
+                  .y_label = "",
+                  .lines = {{"a", {128, 16384}, {0.02, 5}}},
+                  .x_axis = Axis::log2,
+                  .y_axis = Axis::log10};
+  std::string text = svg({chart}, 460, 300);
+  for (const char* const tick : {">128<", ">1024<", ">16384<", ">0.01<", ">0.1<", ">1<", ">10<"})
+    CHECK(occurrences(text, tick) == 1);
+  CHECK(text.find(">0<") == std::string::npos);
+  // 0.02 is log10(2) of the first of three decades above the bottom, 256; 5 is log10(5) into the last
+  CHECK(text.find("M58.0 233.7L444.0 56.3") != std::string::npos);
+  chart.lines = {{"b", {1, 2, 4, 8}, {1e-7, 0, -1, 1e9}}};
+  text = svg({chart});
+  CHECK(text.find(">10\u2078<") != std::string::npos);
+  CHECK(text.find(">10\u207b\u2074<") != std::string::npos);
+  CHECK(text.find("nan") == std::string::npos);
+  CHECK(occurrences(text, "stroke=\"#eee\"") <= 7);
+  chart.lines = {{"c", {0, -1}, {1, 1}}};
+  CHECK(svg({chart}).find("nan") == std::string::npos);
+}
+
+TEST_CASE("svg: names beside the axes widen the panel and show how their lines look; lines without a name have none") {
+  LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 1}, {0, 1}}, {"", {0, 1}, {1, 0}}}};
+  chart.lines[0].dash = "6 3";
+  chart.lines[1].colour = 4;
+  const std::string inside = svg({chart}, 460, 300);
+  CHECK(inside.find("width=\"460\"") != std::string::npos);
+  CHECK(occurrences(inside, "stroke-dasharray=\"6 3\"") == 1);
+  CHECK(occurrences(inside, "stroke=\"#7b5ea7\"") == 1);
+  CHECK(occurrences(inside, "></text>") == 3);  // the three empty titles, no empty name
+  chart.legend = Legend::beside;
+  const std::string beside = svg({chart, chart}, 460, 300);
+  CHECK(beside.find("width=\"1018\"") != std::string::npos);  // twice 460 + 42 + a letter of 7
+  CHECK(beside.find("M454.0 46.0h26\"") != std::string::npos);
+  CHECK(beside.find("<circle") == std::string::npos);
+  chart.lines[0].marked = true;
+  CHECK(svg({chart}, 460, 300).find("cx=\"467.0\" cy=\"46.0\"") != std::string::npos);
+  CHECK(occurrences(beside, "stroke-dasharray=\"6 3\"") == 4);
+  CHECK(beside.find("M58.0 256.0L444.0 34.0") != std::string::npos);  // the axes keep their size
+}
+
+TEST_CASE("svg: a band lies between its low and high, which the axes hold") {
+  LineChart chart{.title = "", .x_label = "", .y_label = "", .lines = {{"a", {0, 10}, {1, 1}}}};
+  chart.lines[0].low = {0, 1}, chart.lines[0].high = {2, 1};
+  const std::string text = svg({chart}, 460, 300);
+  CHECK(text.find("<path d=\"M58.0 34.0L444.0 145.0L444.0 145.0L58.0 256.0Z\" fill=\"#1f6feb\"") != std::string::npos);
+  chart.lines[0].high = {2};
+  CHECK_THROWS_AS(svg({chart}), std::invalid_argument);
+  chart.lines[0].low = {0};
+  CHECK_THROWS_AS(svg({chart}), std::invalid_argument);
+}

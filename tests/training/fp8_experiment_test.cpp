@@ -48,5 +48,8 @@ TEST_CASE("fp8 experiment: every variant learns, on its own path; the same one t
     CHECK(paths.insert(loss).second);
     CHECK(curve(variant.recipe) == loss);
   }
+  const auto until_second = [](Index step, double) { return step < 2; };
+  CHECK(loss_curve(settings, config, text, Precision::bf16, until_second) ==
+        std::vector(bf16.begin(), bf16.begin() + 2));
   CHECK_THROWS_AS(fp8_variant_named("fp9"), std::invalid_argument);
 }
