@@ -22,6 +22,7 @@ import sys
 import time
 
 AT_LEAST = 0.02  # seconds of a measurement
+REST = 0.05  # seconds after which OpenBLAS's threads, which spin when their work is done, have gone to sleep
 
 try:
     import ml_dtypes
@@ -117,7 +118,8 @@ def seconds_of(call, now):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    now = time.thread_time if parser.parse_args().threads == 1 else time.perf_counter
+    one_thread = parser.parse_args().threads == 1
+    now = time.thread_time if one_thread else time.perf_counter
     blas = OpenBlas()
     print(f"ready NumPy {np.__version__}, ml_dtypes {ml_dtypes.__version__}, {blas.describe()}", flush=True)
     last, call = None, None
@@ -128,7 +130,10 @@ def main():
                 call = call_of(request, blas)
                 call()  # first touch
                 last = request
-            print(repr(seconds_of(call, now)), flush=True)
+            seconds = seconds_of(call, now)
+            if not one_thread:
+                time.sleep(REST)  # the other's turn follows
+            print(repr(seconds), flush=True)
         except (ValueError, MemoryError) as error:
             print(f"error: {error}", flush=True)
 

@@ -5,6 +5,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "reference/cli/commands.hpp"
@@ -26,13 +27,12 @@ struct Measured {
   }
 };
 
+bool asks_a_server(const BenchRow& row) { return row.peer && !row.peer->request.empty(); }
+
 /// How to take the peer's seconds: none where the row has no peer, or one that needs an environment that is not there.
 std::function<double()> seconds_of_peer(const BenchRow& row, PeerServer* peers, bool one_thread) {
-  if (!row.peer) return {};
-  if (!row.peer->request.empty()) {
-    if (peers == nullptr) return {};
-    return [=, request = row.peer->request] { return peers->seconds(request); };
-  }
+  if (!row.peer || (asks_a_server(row) && peers == nullptr)) return {};
+  if (asks_a_server(row)) return [=, request = row.peer->request] { return peers->seconds(request); };
   const auto call = row.peer->make();
   call();
   return [=] { return seconds_of(call, one_thread, at_least); };
@@ -82,13 +82,14 @@ nlohmann::ordered_json peer_json(const BenchRow& row, const Measured& m) {
   return json;
 }
 
-std::string json_line(const BenchRow& row, const Measured& m, Index threads) {
+std::string json_line(const BenchRow& row, const Measured& m, Index threads, const PeerServer* peers) {
   nlohmann::ordered_json line{{"name", row.name}, {"what", row.what}, {"threads", threads}};
   for (const Figure& figure : row.figures) {
     line[figure.unit] = as_json(spread_in(figure, m.seconds));
   }
   if (row.goal > 0) line["goal"] = row.goal;
   if (!m.peer.empty()) line["peer"] = peer_json(row, m);
+  if (!m.peer.empty() && asks_a_server(row)) line["peer"]["versions"] = peers->what();
   if (m.part.empty()) return line.dump();
   line["ceiling"] = row.ceiling == Ceiling::fma ? "fma" : "copy";
   line["ceiling_value"] = spread_of(m.ceiling).median;
@@ -143,15 +144,20 @@ std::vector<BenchRow> rows_named(const std::string& name) {
   return rows;
 }
 
-bool asks_a_server(const BenchRow& row) { return row.peer && !row.peer->request.empty(); }
-
 constexpr const char* no_peers =
     "not there (python3 -m venv build/peers && build/peers/bin/pip install numpy ml_dtypes, then --peers "
     "build/peers/bin/python; the launcher finds it there)";
 
+/// Programs that want to run, this one's measurements not yet counted: what several threads then share cores with.
+double load_before() {
+  double load = 0;
+  return ::getloadavg(&load, 1) == 1 ? load : 0;
+}
+
 void print_heading(const BenchArguments& a, const std::string& peers) {
-  fmt::print("{} thread{}, {}; median (10% .. 90%) of {} rounds\n", a.threads, a.threads == 1 ? "" : "s",
-             a.threads == 1 ? "seconds of its own work" : "seconds of the wall clock", a.rounds);
+  fmt::print("{} thread{}, {}; median (10% .. 90%) of {} rounds; load before {:.1f}\n", a.threads,
+             a.threads == 1 ? "" : "s", a.threads == 1 ? "seconds of its own work" : "seconds of the wall clock",
+             a.rounds, load_before());
   if (!peers.empty()) fmt::print("peers: {}\n", peers);
   fmt::print("\n");
 }
@@ -169,8 +175,9 @@ int bench(const BenchArguments& a) {
   if (asks && !a.peers.empty()) peers.emplace(a.peers, a.threads);
   if (!a.json) print_heading(a, peers ? peers->what() : asks ? no_peers : "");
   for (const BenchRow& row : rows) {
-    const Measured m = measure(row, a.rounds, peers ? &*peers : nullptr, one_thread);
-    fmt::print("{}\n", a.json ? json_line(row, m, a.threads) : text_line(row, m));
+    PeerServer* const server = peers ? &*peers : nullptr;
+    const Measured m = measure(row, a.rounds, server, one_thread);
+    fmt::print("{}\n", a.json ? json_line(row, m, a.threads, server) : text_line(row, m));
     std::fflush(stdout);
   }
   return 0;

@@ -69,6 +69,14 @@ struct Fp8Arguments {
 };
 int fp8(const Fp8Arguments& arguments);
 
+struct Fp8GradientsArguments {
+  RunSettings settings;  ///< of the training in BF16 before
+  Index batches = 8;     ///< that gradients are compared on
+  Index threads = 0;
+  bool json = false;
+};
+int fp8_gradients(const Fp8GradientsArguments& arguments);
+
 struct Fp8DepthArguments {
   std::string out = "runs/fp8";  ///< folder for depth.json and depth.svg
   Index outputs = 48;            ///< sums of each depth: the square of it

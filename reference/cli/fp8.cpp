@@ -21,9 +21,14 @@ struct Open {
   std::uint64_t seed;
 };
 
+Precision precision_named(const std::string& name) {
+  if (name == "bf16") return Precision::bf16;
+  return name == "fp32" ? Precision(Precision::fp32) : Precision(fp8_variant_named(name).recipe);
+}
+
 /// All variants of one seed before the next: what an interrupted experiment has finished can be compared.
 std::vector<Open> open_runs(const Fp8Results& results, const Fp8Arguments& a) {
-  for (const std::string& name : a.variants) fp8_variant_named(name);  // refuses what is none
+  for (const std::string& name : a.variants) precision_named(name);  // refuses what is none
   std::vector<Open> open;
   for (std::uint64_t seed = a.settings.seed; seed < a.settings.seed + static_cast<std::uint64_t>(a.seeds); ++seed)
     for (std::size_t i = 0; i < results.runs.size(); ++i) {
@@ -63,9 +68,7 @@ bool train_all(Fp8Results& results, const std::vector<Open>& open, const ModelCo
     Fp8Runs& runs = results.runs[run.variant];
     RunSettings settings = results.settings;
     settings.seed = run.seed;
-    const Precision precision =
-        run.variant == 0 ? Precision(Precision::bf16) : Precision(fp8_variant_named(runs.name).recipe);
-    Curve loss = loss_curve(settings, config, text, precision, [&](Index, double) {
+    Curve loss = loss_curve(settings, config, text, precision_named(runs.name), [&](Index, double) {
       progress.advance(fmt::format("{}, seed {}", runs.name, run.seed));
       return !Interrupt::asked();
     });
@@ -113,6 +116,7 @@ int fp8(const Fp8Arguments& a) {
         results.baseline().loss.empty() ? "" : " and kept in " + a.out + "; the same command with --resume goes on");
     return Interrupt::status;
   }
+  if (open.empty()) save_results(a.out, results);  // the picture anew
   if (a.json) {
     fmt::print("{}\n", results_json(results, -1));
     return 0;

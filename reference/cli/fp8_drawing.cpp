@@ -11,28 +11,33 @@
 namespace dsv3::cli {
 namespace {
 
+constexpr int dark_grey = 5;  // among the colours of plot::Line: BF16, and what is no run
+
 /// One look for each variant: BF16 is 0.
 plot::Line line(std::size_t place, const std::string& name, const Curve& x) {
   constexpr std::array dashes = {"", "", "7 3", "2 2", "8 3 2 3", "4 2", "10 3", "1 2", "8 2 2 2 2 2"};
   plot::Line l{.name = name, .x = x, .y = {}};
-  l.colour = place == 0 ? 5 : static_cast<int>(place <= 5 ? place - 1 : place);  // BF16 is dark grey
+  l.colour = place == 0 ? dark_grey : static_cast<int>(place <= dark_grey ? place - 1 : place);
   l.dash = dashes[place % dashes.size()];
   return l;
 }
 
-/// The mean of some curves at every step, with the least and the most of them as a band where there are several.
+/// The mean of some curves at every step; where it is asked for and there are several, with a band from the least of
+/// them to the most.
 void set_mean(plot::Line& l, const std::vector<Curve>& curves, bool with_band) {
+  const bool banded = with_band && curves.size() > 1;
+  if (banded) l.name += " (band: seeds)";
   for (std::size_t t = 0; t < l.x.size(); ++t) {
     double sum = 0, low = INFINITY, high = -INFINITY;
     for (const Curve& curve : curves) sum += curve[t], low = std::min(low, curve[t]), high = std::max(high, curve[t]);
     l.y.push_back(sum / static_cast<double>(curves.size()));
-    if (with_band && curves.size() > 1) l.low.push_back(low), l.high.push_back(high);
+    if (banded) l.low.push_back(low), l.high.push_back(high);
   }
 }
 
 plot::Line rule(const std::string& name, double percent, const Curve& x, const char* dash) {
   plot::Line l{.name = name, .x = {x.front(), x.back()}, .y = {percent, percent}};
-  l.colour = 8;
+  l.colour = dark_grey;
   l.dash = dash;
   return l;
 }

@@ -31,7 +31,7 @@ void read_runs(Fp8Runs& runs, const nlohmann::json& variant, Index steps) {
 }  // namespace
 
 std::vector<Fp8Runs> no_runs() {
-  std::vector<Fp8Runs> all{{"bf16", "the baseline", {}}};
+  std::vector<Fp8Runs> all{{"bf16", "the baseline", {}}, {"fp32", "FP32 throughout: what BF16's rounding does", {}}};
   for (const Fp8Variant& variant : fp8_variants()) all.push_back({variant.name, variant.what, {}});
   return all;
 }

@@ -22,11 +22,11 @@ struct Fp8Runs {
 struct Fp8Results {
   RunSettings settings;            ///< of every run but its seed and precision
   std::uint64_t text = 0;          ///< RunText::fingerprint()
-  std::vector<Fp8Runs> runs = {};  ///< BF16, then the variants in the order of fp8_variants()
+  std::vector<Fp8Runs> runs = {};  ///< BF16, FP32, then the variants in the order of fp8_variants()
   const Fp8Runs& baseline() const { return runs.front(); }
 };
 
-/// BF16 and every variant, with no run yet.
+/// BF16, FP32 and every variant, with no run yet.
 std::vector<Fp8Runs> no_runs();
 
 /// Relative loss error (EMA 0.9), mean of the last half of the steps, of the seeds that BF16 has as well.

@@ -92,7 +92,8 @@ void add_train(CLI::App& app, int& status) {
   number<Index>(c, "--sequences", s.sequences, 1, "Sequences per step");
   number<Index>(c, "--length", s.sequence_length, 1, "Tokens per sequence");
   number<Index>(c, "--micro-batch", s.micro_batch, 1, "Sequences in memory at once; gradients add up over them");
-  choice("--precision", s.precision, "fp32, bf16 or fp8: what Linear operators read and write");
+  choice("--precision", s.precision,
+         "fp32, bf16 or fp8: what Linear operators read and write; or a recipe of the fp8 command, as fp8:delayed");
   choice("--moments", s.moments, "fp32 or bf16: AdamW's two moments");
   number(c, "--learning-rate", s.learning_rate, positive, "Peak of the schedule");
   number(c, "--bias-speed", s.bias_speed, 0.0, "Gamma of the auxiliary-loss-free balancing; 0 switches it off");
@@ -181,9 +182,32 @@ CLI::App* add_fp8_depth(CLI::App& fp8, int& status) {
   return c;
 }
 
+/// `dsv3 fp8 gradients`. Returns it.
+CLI::App* add_fp8_gradients(CLI::App& fp8, int& status) {
+  const auto a = std::make_shared<Fp8GradientsArguments>();
+  a->settings.config = "tiny", a->settings.steps = 200;
+  auto* const c = command(fp8, "gradients", "Error of one step's gradients in each recipe, after training in BF16",
+                          "fp8 gradients --steps 100");
+  add_data(c, a->settings.data, "A text file or a folder of text files (UTF-8)");
+  c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
+      ->capture_default_str();
+  number<Index>(c, "--steps", a->settings.steps, 1, "Steps in BF16 before gradients are compared");
+  number<Index>(c, "--batches", a->batches, 1, "Batches to compare them on", 1024);
+  number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "Of the weights and of the order of the data");
+  add_threads(c, a->threads);
+  c->add_flag("--json", a->json, "Print one JSON object instead of a table");
+  c->callback([a, c, &status] {
+    use_installed_data(*c, a->settings.data);
+    use_threads(a->threads);
+    status = fp8_gradients(*a);
+  });
+  return c;
+}
+
 void add_fp8(CLI::App& app, int& status) {
   const auto a = std::make_shared<Fp8Arguments>();
-  a->settings.config = "tiny", a->settings.steps = 300, a->settings.moments = "bf16", a->out = "runs/fp8";
+  a->settings.config = "tiny", a->settings.steps = 1000, a->settings.moments = "bf16", a->out = "runs/fp8";
+  a->settings.learning_rate = 2e-3;  // above it roundings alone drive two runs apart: see docs/fp8.md
   auto* const c = command(app, "fp8", "Train in BF16 and in FP8 recipes on the same text and compare the losses",
                           "fp8 --variants fp8 --steps 200\nfp8 --resume --variants delayed hybrid\n"
                           "fp8 --config tour --seeds 1 --out runs/fp8_tour");
@@ -191,10 +215,12 @@ void add_fp8(CLI::App& app, int& status) {
   c->add_option("--config", a->settings.config, "A configuration's name (see dsv3 model) or a config.json")
       ->capture_default_str();
   c->add_option("--variants", a->variants,
-                "Some of fp8, hopper, narrow, no_promotion, per_tensor, delayed, "
+                "Some of fp32, fp8, hopper, narrow, no_promotion, per_tensor, delayed, "
                 "gradient_blocks, hybrid")
       ->default_str("all");
   number<Index>(c, "--steps", a->settings.steps, 2, "Steps of every run");
+  number<Index>(c, "--sequences", a->settings.sequences, 1, "Sequences per step");
+  number(c, "--learning-rate", a->settings.learning_rate, positive, "Peak of the schedule");
   number<Index>(c, "--seeds", a->seeds, 1, "Runs of each variant, each with its own weights and order of the text");
   number<std::uint64_t>(c, "--seed", a->settings.seed, 0, "The first of them");
   c->add_option("--out", a->out, "Folder for fp8.json and fp8.svg; without --resume an old comparison is replaced")
@@ -205,9 +231,9 @@ void add_fp8(CLI::App& app, int& status) {
       "began with; only --variants, --seeds, --seed, --threads and --json may differ");
   add_threads(c, a->threads);
   c->add_flag("--json", a->json, "Print fp8.json instead of a table");
-  const CLI::App* const depth = add_fp8_depth(*c, status);
-  c->callback([a, c, depth, &status] {
-    if (depth->parsed()) return;
+  const CLI::App *const depth = add_fp8_depth(*c, status), *const gradients = add_fp8_gradients(*c, status);
+  c->callback([a, c, depth, gradients, &status] {
+    if (depth->parsed() || gradients->parsed()) return;
     a->given = given_options(*c);
     use_installed_data(*c, a->settings.data);
     use_threads(a->threads);

@@ -24,12 +24,27 @@ void AmaxHistory::record(float amax) {
   if (used > 0 && std::isfinite(used)) factor_ = std::ldexp(dsv3::format(format_).largest, -margin_) / used;
 }
 
-Quantised quantise_delayed(const FloatView& x, AmaxHistory& history) {
-  Quantised result{.q = {}, .s = {}, .groups = per_tensor(x.rows(), x.cols()), .format = history.format()};
+std::vector<float> AmaxHistory::amaxes() const {
+  std::vector<float> all = amax_;
+  std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(next_), all.end());
+  return all;
+}
+
+void AmaxHistory::restore(const std::vector<float>& amaxes, float factor) {
+  require(amaxes.size() == amax_.size(), "AmaxHistory", amaxes.size(), " amaxes; ", amax_.size(), " are needed");
+  require(std::all_of(amaxes.begin(), amaxes.end(), [](float amax) { return amax >= 0; }), "AmaxHistory",
+          "an amax is negative or NaN");
+  require(std::isfinite(factor) && factor > 0, "AmaxHistory", "the factor is ", factor, "; it must be positive");
+  amax_ = amaxes;
+  next_ = 0;
+  factor_ = factor;
+}
+
+QuantisedWithAmax quantise_by(const FloatView& x, float factor, FormatId format) {
+  Quantised result{.q = {}, .s = {}, .groups = per_tensor(x.rows(), x.cols()), .format = format};
   result.q.resize(x.rows(), x.cols());
-  const float factor = history.factor();
   result.s = Scales::Constant(1, 1, 1 / factor);
-  if (x.size() == 0) return result;
+  if (x.size() == 0) return {std::move(result), 0};
   std::vector<float> amax_of(static_cast<std::size_t>(x.rows()), 0.0f);
   parallel_rows(x.rows(), [&](Index begin, Index count) {
     FloatMatrix scaled(1, x.cols());
@@ -40,11 +55,16 @@ Quantised quantise_delayed(const FloatView& x, AmaxHistory& history) {
       amax_of[static_cast<std::size_t>(i)] = amax;
       for (Index j = 0; j < x.cols(); ++j) scaled(j) = row[j] * factor;
       const auto n = static_cast<std::size_t>(x.cols());
-      encode(history.format(), std::span<const float>(scaled.data(), n), std::span(&result.q(i, 0), n));
+      encode(format, std::span<const float>(scaled.data(), n), std::span(&result.q(i, 0), n));
     }
   });
-  history.record(*std::max_element(amax_of.begin(), amax_of.end()));
-  return result;
+  return {std::move(result), *std::max_element(amax_of.begin(), amax_of.end())};
+}
+
+Quantised quantise_delayed(const FloatView& x, AmaxHistory& history) {
+  auto [codes, amax] = quantise_by(x, history.factor(), history.format());
+  if (x.size() > 0) history.record(amax);
+  return std::move(codes);
 }
 
 }  // namespace dsv3

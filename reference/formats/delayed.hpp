@@ -23,6 +23,16 @@ class AmaxHistory {
   /// is 0 or infinite the factor stays; a NaN counts as nothing, as in fmaxf.
   void record(float amax);
 
+  /// What has been kept, oldest first, zeros where there is less than `length`; with the factor all that the next
+  /// tensors depend on.
+  std::vector<float> amaxes() const;
+  /// As after those. Throws std::invalid_argument unless they are `length` numbers from 0 on, and the factor positive.
+  void restore(const std::vector<float>& amaxes, float factor);
+  friend bool operator==(const AmaxHistory& a, const AmaxHistory& b) {
+    return a.amaxes() == b.amaxes() && a.factor_ == b.factor_ && a.format_ == b.format_ && a.use_ == b.use_ &&
+           a.margin_ == b.margin_;
+  }
+
  private:
   std::vector<float> amax_;  ///< a ring
   std::size_t next_ = 0;
@@ -32,8 +42,16 @@ class AmaxHistory {
   float factor_ = 1;
 };
 
-/// q = encode(x * factor), saturating, and s = 1 / factor with the factor from before x, then record(max |x|): a tensor
-/// larger than its history saturates. No elements: no codes, one scale, nothing recorded.
+struct QuantisedWithAmax {
+  Quantised codes;
+  float amax;  ///< max |x|; a NaN counts as nothing
+};
+
+/// q = encode(x * factor), saturating, and s = 1 / factor. No elements: no codes, one scale, amax 0.
+QuantisedWithAmax quantise_by(const FloatView& x, float factor, FormatId format);
+
+/// By the factor from before x, then record(max |x|): a tensor larger than its history saturates. Of no elements
+/// nothing is recorded.
 Quantised quantise_delayed(const FloatView& x, AmaxHistory& history);
 
 }  // namespace dsv3

@@ -6,7 +6,6 @@
 
 #include "reference/core/random.hpp"
 #include "reference/core/require.hpp"
-#include "reference/formats/e4m3.hpp"
 #include "reference/linear/fp8_gemm.hpp"
 
 namespace dsv3 {
@@ -26,44 +25,29 @@ double draw(Samples samples, Random& random) {
   throw std::invalid_argument("error_against_depth: samples of an unknown kind");
 }
 
-/// |x| <= 448 to the nearest E4M3, ties to the even code.
-std::uint8_t nearest_e4m3(float x) {
-  const float* const values = e4m3_values().data();
-  const auto above = static_cast<int>(std::lower_bound(values, values + 0x7F, std::abs(x)) - values);
-  const int below = std::max(above - 1, 0), top = std::min(above, 0x7E);
-  const float up = values[top] - std::abs(x), down = std::abs(x) - values[below];
-  const int code = up < down || (up == down && top % 2 == 0) ? top : below;
-  return static_cast<std::uint8_t>(code | (std::signbit(x) ? 0x80 : 0));
-}
-
-struct Quantised8 {
-  Codes q;
-  Scales s{1, 1};
-  Groups groups;
-  operator Fp8Operand() const { return {q, s, groups, e4m3_values().data()}; }
-};
-
-Quantised8 draw_codes(Samples samples, Index rows, Index cols, Random& random) {
+/// Codes alone: the one scale is 1.
+Quantised draw_codes(Samples samples, Index rows, Index cols, Random& random) {
   Scales x(rows, cols);
   for (float& value : x.reshaped<Eigen::RowMajor>()) value = static_cast<float>(draw(samples, random));
-  Quantised8 quantised{Codes(rows, cols), Scales::Ones(1, 1), {rows, cols}};
+  Quantised quantised{Codes(rows, cols), Scales::Ones(1, 1), per_tensor(rows, cols)};
   const float to_code = 448 / x.cwiseAbs().maxCoeff();
-  for (Index i = 0; i < x.size(); ++i) quantised.q.data()[i] = nearest_e4m3(std::min(x.data()[i] * to_code, 448.0f));
+  for (Index i = 0; i < x.size(); ++i)
+    quantised.q.data()[i] = static_cast<std::uint8_t>(encode(quantised.format, x.data()[i] * to_code));
   return quantised;
 }
 
 /// The products of codes in double: exact, as they are multiples of 2^-18 below 2^53 - 18.
 double exact_product(const Codes& a, const Codes& b, Index i, Index j) {
-  const auto& values = e4m3_values();
+  const auto& values = values_of(FormatId::e4m3);
   double sum = 0;
   for (Index k = 0; k < a.cols(); ++k) sum += double{values[a(i, k)]} * values[b(j, k)];
   return sum;
 }
 
 DepthError error_at(const Accumulation& how, Samples samples, Index K, Index outputs, Random random) {
-  const Quantised8 a = draw_codes(samples, outputs, K, random), b = draw_codes(samples, outputs, K, random);
+  const Quantised a = draw_codes(samples, outputs, K, random), b = draw_codes(samples, outputs, K, random);
   Scales y(outputs, outputs);
-  fp8_fprop(y, a, b, {how});
+  fp8_fprop(y, operand_of(a), operand_of(b), {how});
   DepthError e{K, 0, 0, 0, 0};
   double largest = 0, toward_zero = 0, size = 0, squares = 0, exact_squares = 0;
   for (Index i = 0; i < outputs; ++i)

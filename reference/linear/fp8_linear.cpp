@@ -9,27 +9,26 @@ namespace {
 
 using Operand = AmaxHistories::Operand;
 
-Fp8Operand operand_of(const Quantised& x) {
-  return {x.q, x.s, x.groups, values_of(x.format).data(), format(x.format).min_exponent()};
-}
-
 /// An operand of the product with one weight (or gradient of it), which `weight` tells apart from others.
 struct Quantiser {
   const Fp8Recipe& recipe;
   const void* weight;
 
   Quantised operator()(const FloatView& x, Operand operand, const Groups& tiles) const {
-    const FormatId format = operand == Operand::dy ? recipe.gradient : recipe.forward;
     if (recipe.scaling == Scaling::delayed && recipe.histories != nullptr)
-      return quantise_delayed(x, recipe.histories->of(weight, operand, format));
+      return recipe.histories->quantise(weight, operand, x);
+    const FormatId format = operand == Operand::dy ? recipe.gradient : recipe.forward;
     const Groups groups = recipe.scaling == Scaling::fine_grained ? tiles : per_tensor(x.rows(), x.cols());
     return quantise(x, {.format = format, .groups = groups, .scale = recipe.scale});
   }
 };
 
-FloatMatrix bf16_values(const Matrix& x) { return round_to_bf16(x).cast<float>(); }
-
-Matrix result(const FloatMatrix& y) { return round_to_bf16(y.cast<real>()); }
+/// The same values in another type; no copy where it is none.
+template <class To, class From>
+To converted(From&& m) {
+  if constexpr (std::is_same_v<To, std::remove_cvref_t<From>>) return std::forward<From>(m);
+  else return m.template cast<typename To::Scalar>();
+}
 
 /// f(m as FP32), which may change it.
 template <class F>
@@ -43,6 +42,10 @@ void as_float(Matrix& m, const F& f) {
   }
 }
 
+FloatMatrix bf16_values(Matrix x) { return converted<FloatMatrix>(round_to_bf16(std::move(x))); }
+
+Matrix result(FloatMatrix&& y) { return round_to_bf16(converted<Matrix>(std::move(y))); }
+
 }  // namespace
 
 Matrix fprop_in_fp8(const Matrix& W, const Matrix& x, const Fp8Recipe& recipe) {
@@ -51,7 +54,7 @@ Matrix fprop_in_fp8(const Matrix& W, const Matrix& x, const Fp8Recipe& recipe) {
   const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
   FloatMatrix y(x.rows(), W.rows());
   fp8_fprop(y, operand_of(x_q), operand_of(W_q), recipe.arithmetic);
-  return result(y);
+  return result(std::move(y));
 }
 
 Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) {
@@ -60,16 +63,23 @@ Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) 
   const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
   FloatMatrix dx(dy.rows(), W.cols());
   fp8_dgrad(dx, operand_of(dy_q), operand_of(W_q), recipe.arithmetic);
-  return result(dx);
+  return result(std::move(dx));
 }
 
-void wgrad_in_fp8(Matrix& dW, const Matrix& dy, const Matrix& x, const Fp8Recipe& recipe) {
-  const Quantiser q{recipe, dW.data()};
+Quantised wgrad_x(const Matrix& weight, Matrix x, const Fp8Recipe& recipe) {
+  const Quantiser q{recipe, weight.data()};
   const bool once = recipe.x_is_kept || recipe.scaling != Scaling::fine_grained;
-  Quantised x_q = q(bf16_values(x), Operand::x, once ? tile_128x1 : tile_1x128);
-  if (!once) x_q = requantise(x_q, {.format = recipe.forward, .groups = tile_128x1, .scale = recipe.scale});
-  const Quantised dy_q = q(bf16_values(dy), Operand::dy, tile_128x1);
-  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy_q), operand_of(x_q), recipe.arithmetic); });
+  if (once) return q(bf16_values(std::move(x)), Operand::x, tile_128x1);
+  return requantise(q(bf16_values(std::move(x)), Operand::x, tile_1x128),
+                    {.format = recipe.forward, .groups = tile_128x1, .scale = recipe.scale});
+}
+
+Quantised wgrad_dy(const Matrix& weight, Matrix dy, const Fp8Recipe& recipe) {
+  return Quantiser{recipe, weight.data()}(bf16_values(std::move(dy)), Operand::dy, tile_128x1);
+}
+
+void wgrad_in_fp8(Matrix& dW, const Quantised& dy, const Quantised& x, const Fp8Recipe& recipe) {
+  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); });
 }
 
 }  // namespace dsv3

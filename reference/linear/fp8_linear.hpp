@@ -22,6 +22,10 @@ namespace dsv3 {
 /// Shapes as in linear.hpp, which checks them.
 Matrix fprop_in_fp8(const Matrix& W, const Matrix& x, const Fp8Recipe& recipe);
 Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe);
-void wgrad_in_fp8(Matrix& dW, const Matrix& dy, const Matrix& x, const Fp8Recipe& recipe);
+void wgrad_in_fp8(Matrix& dW, const Quantised& dy, const Quantised& x, const Fp8Recipe& recipe);
+
+/// What W reads, of the Linear of `weight` (or of its gradient: whose history of amaxes, where scaling is delayed).
+Quantised wgrad_x(const Matrix& weight, Matrix x, const Fp8Recipe& recipe);    ///< Q(Q(x)), or Q(x) if kept
+Quantised wgrad_dy(const Matrix& weight, Matrix dy, const Fp8Recipe& recipe);  ///< Q(dy)
 
 }  // namespace dsv3

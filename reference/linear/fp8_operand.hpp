@@ -15,6 +15,11 @@ struct Fp8Operand {
   int min_exponent = -6;  ///< of a normal number: -6 for E4M3, -14 for E5M2
 };
 
+/// What was quantised, as a product reads it.
+inline Fp8Operand operand_of(const Quantised& x) {
+  return {x.q, x.s, x.groups, values_of(x.format).data(), format(x.format).min_exponent()};
+}
+
 /// Some rows (or columns) of an operand, with the dimension that is summed over named: element (i, k), 0 <= i < size
 /// and 0 <= k < depth, is the operand's (first + i, first_k + k), or the other way round where it is `transposed`.
 struct Fp8Part {

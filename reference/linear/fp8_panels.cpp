@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace dsv3 {
 namespace {
@@ -12,12 +13,12 @@ namespace {
 constexpr Index lanes = 8, cols_together = 64;
 
 /// A format of IEEE-like layout as FP32s: a code's lower seven bits, moved up and with another bias, are a normal
-/// number. A subnormal code then reads as 2^e (1 + f) instead of 2^(e+1) f: no FP32 subnormals come up, which may be
-/// slow.
+/// number. A subnormal code then reads as 2^e (1 + f) instead of 2^(e+1) f, and is below the smallest normal one: no
+/// FP32 subnormals come up, which may be slow.
 inline float decode_bits(std::int32_t code, const Decoder::Layout& layout) {
   const std::int32_t lower = code & 0x7F, sign = (code & 0x80) << 24;
   const float normal = std::bit_cast<float>((lower << layout.shift) + layout.bias);
-  const float extra = (lower >> (23 - layout.shift)) == 0 ? normal - layout.smallest_normal : 0;
+  const float above = normal - layout.smallest_normal, extra = above < 0 ? above : 0;
   return std::bit_cast<float>(std::bit_cast<std::int32_t>(normal + extra) | sign);
 }
 
@@ -30,14 +31,51 @@ bool is_layout(const std::array<float, 256>& values, int largest, const Decoder:
   return true;
 }
 
+/// The layout that explains all finite values up to the code `largest`, if there is one.
+Decoder::Layout layout_of(const std::array<float, 256>& values, int largest) {
+  for (int fraction_bits = 1; fraction_bits <= 6; ++fraction_bits) {
+    const float smallest_normal = values[1] * static_cast<float>(1 << fraction_bits);
+    const Decoder::Layout tried{23 - fraction_bits, std::bit_cast<std::int32_t>(smallest_normal / 2), smallest_normal};
+    if (is_layout(values, largest, tried)) return tried;
+  }
+  return {};
+}
+
+/// What is known of 256 values.
+struct Known {
+  std::array<float, 256> values;
+  std::array<bool, 256> special{};
+  int largest = 0;  ///< code that is finite
+  Decoder::Layout layout;
+
+  explicit Known(const float* of_codes) {
+    std::copy_n(of_codes, 256, values.begin());
+    for (int code = 0; code < 256; ++code) {
+      special[code] = !std::isfinite(values[code]);
+      if (code < 128 && !special[code]) largest = code;
+    }
+    layout = layout_of(values, largest);
+  }
+  bool holds_for(const float* of_codes) const { return std::memcmp(values.data(), of_codes, sizeof values) == 0; }
+};
+
+/// f(what is known): of the report's formats it is known beforehand.
+template <class F>
+void with_known(const float* values, const F& f) {
+  static const Known e4m3(values_of(FormatId::e4m3).data()), e5m2(values_of(FormatId::e5m2).data());
+  if (e4m3.holds_for(values)) f(e4m3);
+  else if (e5m2.holds_for(values)) f(e5m2);
+  else f(Known(values));
+}
+
 bool any_code(const Codes& q, const std::array<bool, 256>& of_these) {
   return std::any_of(q.data(), q.data() + q.size(), [&](std::uint8_t code) { return of_these[code]; });
 }
 
 bool any_above(const Codes& q, int largest) {
-  int above = 0;  // no early end, so that it is done in vectors
-  for (Index i = 0; i < q.size(); ++i) above |= (q.data()[i] & 0x7F) > largest;
-  return above != 0;
+  std::uint8_t most = 0;  // no early end and no wider type, so that it is done in vectors
+  for (Index i = 0; i < q.size(); ++i) most = std::max(most, static_cast<std::uint8_t>(q.data()[i] & 0x7F));
+  return most > largest;
 }
 
 /// to(col, row) = from(row, col), eight by eight.
@@ -60,23 +98,13 @@ void transpose_square(float* to, Index to_step, const float* from, Index from_st
 }  // namespace
 
 Decoder::Decoder(const Fp8Operand& operand, bool finite_only) {
-  std::array<bool, 256> special{};
-  int largest = 0;
-  for (int code = 0; code < 256; ++code) {
-    values_[code] = operand.values[code];
-    special[code] = !std::isfinite(values_[code]);
-    if (code < 128 && !special[code]) largest = code;
-  }
-  Layout layout;
-  for (int fraction_bits = 1; fraction_bits <= 6 && layout.shift == 0; ++fraction_bits) {
-    const float smallest_normal = values_[1] * static_cast<float>(1 << fraction_bits);
-    const Layout tried{23 - fraction_bits, std::bit_cast<std::int32_t>(smallest_normal / 2), smallest_normal};
-    if (is_layout(values_, largest, tried)) layout = tried;
-  }
-  has_specials_ = layout.shift != 0 ? any_above(operand.q, largest) : any_code(operand.q, special);
-  if (!has_specials_) layout_ = layout;
-  for (int code = 0; code < 256; ++code)
-    if (finite_only && special[code]) values_[code] = 0;
+  with_known(operand.values, [&](const Known& known) {
+    values_ = known.values;
+    has_specials_ = known.layout.shift != 0 ? any_above(operand.q, known.largest) : any_code(operand.q, known.special);
+    if (!has_specials_) layout_ = known.layout;
+    for (int code = 0; code < 256; ++code)
+      if (finite_only && known.special[code]) values_[code] = 0;
+  });
 }
 
 void Decoder::operator()(float* to, const std::uint8_t* codes, Index count) const {
@@ -85,6 +113,16 @@ void Decoder::operator()(float* to, const std::uint8_t* codes, Index count) cons
     for (Index i = 0; i < count; ++i) to[i] = decode_bits(codes[i], layout);
   else
     for (Index i = 0; i < count; ++i) to[i] = values_[codes[i]];
+}
+
+void Decoder::decode_panel(float* __restrict to, const std::uint8_t* __restrict codes, Index apart, Index depth) const {
+  const Layout layout = layout_;
+  for (Index k = 0; k < depth; ++k, to += fp8_panel, codes += apart)
+    if (layout.shift != 0)
+#pragma GCC unroll 1  // in vectors
+      for (Index i = 0; i < fp8_panel; ++i) to[i] = decode_bits(codes[i], layout);
+    else
+      for (Index i = 0; i < fp8_panel; ++i) to[i] = values_[codes[i]];
 }
 
 void pack_rows(PackedRows& to, const Decoder& decode, const Fp8Part& a, Index first, Index rows, Index k0,
@@ -102,7 +140,9 @@ void pack_columns(std::vector<float>& to, const Decoder& decode, const Fp8Part& 
                   Index depth) {
   to.resize(static_cast<std::size_t>(depth * fp8_panel));
   if (b.step() == 1) {
-    for (Index k = 0; k < depth; ++k) decode(&to[k * fp8_panel], b.codes(first, k0 + k), cols);
+    if (cols == fp8_panel) decode.decode_panel(to.data(), b.codes(first, k0), b.step_k(), depth);
+    else
+      for (Index k = 0; k < depth; ++k) decode(&to[k * fp8_panel], b.codes(first, k0 + k), cols);
     return;
   }
   std::array<float, fp8_panel * cols_together> values{};

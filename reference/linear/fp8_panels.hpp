@@ -25,6 +25,8 @@ class Decoder {
   /// `finite_only`: NaN and infinities become 0.
   Decoder(const Fp8Operand& operand, bool finite_only);
   void operator()(float* to, const std::uint8_t* codes, Index count) const;
+  /// `depth` rows of a panel; their codes lie `apart` from each other.
+  void decode_panel(float* to, const std::uint8_t* codes, Index apart, Index depth) const;
   bool has_specials() const { return has_specials_; }  ///< is any code of the operand NaN or infinite
 
  private:

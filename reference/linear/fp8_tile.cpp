@@ -15,6 +15,7 @@ constexpr Index tile_rows = 192, tile_cols = 256;  // 96 KiB of a and 192 KiB of
 constexpr Index block_depth = 128;                 // 8 KiB of a panel in the first-level cache
 constexpr Index exact_rows = 16;                   // whose whole intervals are in the cache
 
+using PanelRow = Eigen::Array<float, fp8_panel, 1>;
 using Sum = Accumulation::Sum;
 
 auto kernel_of(Sum sum) {
@@ -74,20 +75,25 @@ void Fp8TileMaker::make(FloatOut out, Index i, Index j, Fp8Sums sums) const {
             {},
             {}};
   const auto size = static_cast<std::size_t>(tile.panels() * tile.panel_size());
-  tile.acc.assign(size, 0);
+  tile.acc.resize(interval_ >= a_.depth ? static_cast<std::size_t>(tile.panel_size()) : size);
   tile.sums.resize(interval_ <= depth_ ? static_cast<std::size_t>(tile.panel_size()) : size);
   tile.s_a.resize(static_cast<std::size_t>(tile.rows));
-  for (Index k = 0; k < a_.depth; k += interval_) sum_interval(tile, k, std::min(k + interval_, a_.depth));
-  using Panel = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, fp8_panel, Eigen::RowMajor>>;
-  for (Index panel = 0; panel < tile.panels(); ++panel) {
-    const Index cols = tile.panel_cols(panel);
-    const auto acc = Panel(&tile.acc[panel * tile.panel_size()], tile.rows, fp8_panel).leftCols(cols);
-    if (sums == Fp8Sums::add) out.middleCols(panel * fp8_panel, cols) += acc;
-    else out.middleCols(panel * fp8_panel, cols) = acc;
+  if (a_.depth == 0 && sums == Fp8Sums::replace) out.setZero();
+  for (Index k = 0; k < a_.depth; k += interval_) sum_interval(tile, out, k, std::min(k + interval_, a_.depth), sums);
+}
+
+/// A whole panel goes to its place while it is in the cache.
+void Fp8TileMaker::put(const Tile& tile, Index panel, const float* acc, FloatOut out, Fp8Sums sums) const {
+  const Index cols = tile.panel_cols(panel);
+  for (Index r = 0; r < tile.rows; ++r, acc += fp8_panel) {
+    float* const to = &out(r, panel * fp8_panel);
+    if (sums == Fp8Sums::replace) std::copy_n(acc, cols, to);
+    else if (cols == fp8_panel) Eigen::Map<PanelRow>(to) += Eigen::Map<const PanelRow>(acc);
+    else Eigen::Map<Eigen::ArrayXf>(to, cols) += Eigen::Map<const Eigen::ArrayXf>(acc, cols);
   }
 }
 
-void Fp8TileMaker::sum_interval(Tile& tile, Index k0, Index k1) const {
+void Fp8TileMaker::sum_interval(Tile& tile, FloatOut out, Index k0, Index k1, Fp8Sums sums_to_out) const {
   for (Index r = 0; r < tile.rows; ++r) tile.s_a[r] = a_.scale(tile.i + r, k0);
   for (Index k = k0; k < k1; k += depth_) {
     const Index depth = std::min(depth_, k1 - k);
@@ -102,7 +108,9 @@ void Fp8TileMaker::sum_interval(Tile& tile, Index k0, Index k1) const {
           how_.accumulation, {tile.rows, depth, tile.a, tile.b.data(), tile.b_exponents.data(), sums, k > k0});
       if (k + depth < k1) continue;
       if (how_.accumulation.sum != Sum::fp32_chain) sum_specials(tile, panel, sums, k0, k1);
-      promote(tile, panel, sums, k0);
+      float* const acc = &tile.acc[interval_ >= a_.depth ? 0 : panel * tile.panel_size()];
+      promote(tile, panel, sums, k0, acc);
+      if (k1 == a_.depth) put(tile, panel, acc, out, sums_to_out);
     }
   }
 }
@@ -123,17 +131,18 @@ void Fp8TileMaker::sum_specials(Tile& tile, Index panel, float* sums, Index k0, 
     }
 }
 
-void Fp8TileMaker::promote(Tile& tile, Index panel, const float* sums, Index k0) const {
+void Fp8TileMaker::promote(const Tile& tile, Index panel, const float* sums, Index k0, float* acc) const {
   alignas(32) float s_b[fp8_panel]{};
   for (Index j = 0; j < tile.panel_cols(panel); ++j) s_b[j] = b_.scale(tile.j + panel * fp8_panel + j, k0);
-  float* acc = &tile.acc[panel * tile.panel_size()];
-  for (Index r = 0; r < tile.rows; ++r)
+  const bool fresh = k0 == 0, together = how_.order == ScaleOrder::together;
+  const float* s_a = tile.s_a.data();
+  for (Index r = 0; r < tile.rows; ++r, ++s_a)
     for (Index j = 0; j < fp8_panel; j += lanes, acc += lanes, sums += lanes) {
-      const Packet s_a = packet::pset1<Packet>(tile.s_a[r]), s = packet::ploadu<Packet>(s_b + j);
-      const Packet p = packet::ploadu<Packet>(sums), before = packet::ploadu<Packet>(acc);
-      packet::pstoreu(acc, how_.order == ScaleOrder::together
-                               ? packet::pmadd(p, packet::pmul(s_a, s), before)
-                               : packet::padd(before, packet::pmul(packet::pmul(p, s_a), s)));
+      const Packet a = packet::pset1<Packet>(*s_a), b = packet::ploadu<Packet>(s_b + j);
+      const Packet p = packet::ploadu<Packet>(sums),
+                   before = fresh ? packet::pset1<Packet>(0) : packet::ploadu<Packet>(acc);
+      packet::pstoreu(acc, together ? packet::pmadd(p, packet::pmul(a, b), before)
+                                    : packet::padd(before, packet::pmul(packet::pmul(p, a), b)));
     }
 }
 

@@ -23,9 +23,10 @@ class Fp8TileMaker {
 
  private:
   struct Tile;
-  void sum_interval(Tile& tile, Index k0, Index k1) const;
+  void sum_interval(Tile& tile, FloatOut out, Index k0, Index k1, Fp8Sums sums_to_out) const;
   void sum_specials(Tile& tile, Index panel, float* sums, Index k0, Index k1) const;
-  void promote(Tile& tile, Index panel, const float* sums, Index k0) const;
+  void promote(const Tile& tile, Index panel, const float* sums, Index k0, float* acc) const;
+  void put(const Tile& tile, Index panel, const float* acc, FloatOut out, Fp8Sums sums) const;
 
   Fp8Part a_, b_;
   Fp8Arithmetic how_;

@@ -29,9 +29,7 @@ std::size_t bytes_of_values(const M& m) {
 }  // namespace
 
 Kept Kept::in_fp8(const Matrix& value, const Fp8Recipe& recipe) {
-  Kept kept;
-  kept.kept_ = quantise(value.cast<float>(), {.format = recipe.forward, .scale = recipe.scale});
-  return kept;
+  return quantise(value.cast<float>(), {.format = recipe.forward, .scale = recipe.scale});
 }
 
 Kept Kept::in_e5m6(const Matrix& value) {
@@ -57,9 +55,14 @@ const Matrix& Kept::read(Matrix& space) const {
   return space;
 }
 
-Index Kept::rows() const {
-  return std::visit(Either{[](const Matrix& m) { return m.rows(); }, [](const Quantised& x) { return x.q.rows(); },
-                           [](const PackedE5m6& x) { return x.words.rows(); }},
+Shape Kept::shape() const {
+  return std::visit(Either{[](const Matrix& m) { return shape_of(m); },
+                           [](const Quantised& x) {
+                             return Shape{x.q.rows(), x.q.cols()};
+                           },
+                           [](const PackedE5m6& x) {
+                             return Shape{x.words.rows(), x.cols};
+                           }},
                     kept_);
 }
 

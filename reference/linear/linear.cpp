@@ -7,6 +7,15 @@
 #include "reference/linear/gemm.hpp"
 
 namespace dsv3 {
+namespace {
+
+void require_wgrad(const Matrix& dW, const Shape& dy, const Shape& x) {
+  require(dy.rows == x.rows && dW.rows() == dy.cols && dW.cols() == x.cols, "wgrad", "dW is ", shape_text(dW),
+          " but dy is ", text(dy), " and x is ", text(x), "; dW needs to be [", dy.cols, ", ", x.cols,
+          "] and dy and x as many rows");
+}
+
+}  // namespace
 
 Matrix round_to(const Precision& precision, Matrix value) {
   return precision == Precision::fp32 ? std::move(value) : round_to_bf16(std::move(value));
@@ -33,12 +42,27 @@ Matrix dgrad(const Matrix& W, const Matrix& dy, const Precision& precision) {
 }
 
 void wgrad(Matrix& dW, const Matrix& dy, const Matrix& x, const Precision& precision) {
-  require(dy.rows() == x.rows() && dW.rows() == dy.cols() && dW.cols() == x.cols(), "wgrad", "dW is ", shape_text(dW),
-          " but dy is ", shape_text(dy), " and x is ", shape_text(x), "; dW needs to be [", dy.cols(), ", ", x.cols(),
-          "] and dy and x as many rows");
-  if (precision == Precision::fp8) wgrad_in_fp8(dW, dy, x, precision.recipe);
-  else if (precision == Precision::fp32) add_multiply_tn(dW, dy, x);
-  else add_multiply_tn(dW, round_to_bf16(dy), round_to_bf16(x));
+  require_wgrad(dW, shape_of(dy), shape_of(x));
+  if (precision == Precision::fp32) add_multiply_tn(dW, dy, x);
+  else if (precision == Precision::bf16) add_multiply_tn(dW, round_to_bf16(dy), round_to_bf16(x));
+  else wgrad_in_fp8(dW, wgrad_dy(dW, dy, precision.recipe), wgrad_x(dW, x, precision.recipe), precision.recipe);
+}
+
+Kept keep_x(const Matrix& weight, Matrix x, const Precision& precision) {
+  if (precision == Precision::fp8) return wgrad_x(weight, std::move(x), precision.recipe);
+  return x;
+}
+
+Kept keep_dy(const Matrix& weight, Matrix dy, const Precision& precision) {
+  if (precision == Precision::fp8) return wgrad_dy(weight, std::move(dy), precision.recipe);
+  return dy;
+}
+
+void wgrad(Matrix& dW, const Kept& dy, const Kept& x, const Precision& precision) {
+  require_wgrad(dW, dy.shape(), x.shape());
+  Matrix dy_space, x_space;
+  if (dy.codes() && x.codes()) wgrad_in_fp8(dW, *dy.codes(), *x.codes(), precision.recipe);
+  else wgrad(dW, dy.read(dy_space), x.read(x_space), precision);
 }
 
 }  // namespace dsv3

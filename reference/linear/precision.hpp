@@ -13,7 +13,7 @@ class AmaxHistories;
 enum class Scaling {
   fine_grained,  ///< the group itself: tiles of 1x128 and 128x1, blocks of 128x128 (section 3.3.2)
   per_tensor,    ///< one scale, from the tensor itself
-  delayed        ///< one scale, from the tensor's amax in earlier steps: what section 3.3.2 argues against
+  delayed        ///< one scale, from the tensor's amaxes in earlier steps: what section 3.3.2 argues against
 };
 
 /// How the three products of a Linear run in FP8. The default is the report's; the rest is there to be compared with.
@@ -26,7 +26,7 @@ struct Fp8Recipe {
   bool keep_in_fp8 = true;            ///< inputs of SwiGLU in FP8 and of W_O in E5M6 from F to B (section 3.3.3)
   Fp8Arithmetic arithmetic = {};
   bool x_is_kept = false;              ///< W reads x from codes that were kept: it is quantised once, to 128x1
-  AmaxHistories* histories = nullptr;  ///< of Scaling::delayed, not owned; without them it is per_tensor
+  AmaxHistories* histories = nullptr;  ///< of this step of training, for Scaling::delayed; without, it is per_tensor
 };
 
 /// fp32: `real` throughout. bf16: both operands of every GEMM, its result (but not a weight gradient) and the residual

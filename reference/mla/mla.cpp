@@ -8,6 +8,13 @@ namespace dsv3 {
 
 static_assert(Component<Mla>);
 
+namespace {
+
+/// That of the weight gradient of W_O, whose x was kept in E5M6.
+Precision of_w_o(const Precision& precision) { return precision.with_powers_of_two().with_kept_x(); }
+
+}  // namespace
+
 void validate(const MlaConfig& config) {
   const auto at_least = [](const char* name, Index value, Index least) {
     require(value >= least, "MlaConfig", name, " is ", value, "; it must be at least ", least);
@@ -126,35 +133,48 @@ Backward<Mla::Deferred> Mla::backward_input(const Params& p, Stored&& stored, Ma
   } else {
     dh += dc_Q_hat;
   }
+  const auto x = [&](const Matrix& W, Matrix& value) { return keep_x(W, std::move(value), precision); };
+  const auto dy = [&](const Matrix& W, Matrix& value) { return keep_dy(W, std::move(value), precision); };
   return {std::move(dh),
-          {.h = std::move(h),
-           .dc_Q = std::move(query.dx),
-           .dc_KV = std::move(dc_KV),
-           .c_Q_hat = std::move(r.q.c_Q_hat),
-           .c_KV_hat = std::move(r.c_KV_hat),
-           .d = std::move(d),
-           .o = std::move(o),
-           .du = std::move(du),
+          {.h = x(p.W_DKV, h),
+           .dc_Q = dy(p.W_DQ, query.dx),
+           .dc_KV = dy(p.W_DKV, dc_KV),
+           .dk_R = dy(p.W_KR, d.k_R),
+           .c_Q_hat = x(p.W_UQ, r.q.c_Q_hat),
+           .dq_C = dy(p.W_UQ, d.q_C),
+           .dq_R = dy(p.W_QR, d.q_R),
+           .c_KV_hat = x(p.W_UK, r.c_KV_hat),
+           .dk_C = dy(p.W_UK, d.k_C),
+           .dv_C = dy(p.W_UV, d.v_C),
+           .o = keep_x(p.W_O, std::move(o), of_w_o(precision)),
+           .du = keep_dy(p.W_O, std::move(du), of_w_o(precision)),
            .g_Q = std::move(query.deferred),
            .g_KV = std::move(g_KV)}};
 }
 
+Index Mla::backward_width(const MlaConfig& c) {
+  const Index heads = c.n_h * (2 * c.d_h + c.d_v + c.rope.width);  // q, k_C and v_C; their gradients
+  const Index others =
+      2 * c.n_h * c.d_v + c.rope.width + 2 * (c.d_c + c.d_c_prime);  // o, d_o; dk_R; latents, gradients
+  return 2 * heads + others + 3 * c.d;                               // h, du, dh
+}
+
 void Mla::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {
-  const auto& [h, dc_Q, dc_KV, c_Q_hat, c_KV_hat, d, o, du, g_Q, g_KV] = deferred;
+  const auto& [h, dc_Q, dc_KV, dk_R, c_Q_hat, dq_C, dq_R, c_KV_hat, dk_C, dv_C, o, du, g_Q, g_KV] = deferred;
   const bool compressed = config_.d_c_prime > 0;
-  const auto add = [&](Matrix& dW, const Matrix& dy, const Matrix& x) { wgrad(dW, dy, x, context.precision); };
+  const auto add = [&](Matrix& dW, const Kept& dy, const Kept& x) { wgrad(dW, dy, x, context.precision); };
   const auto add_gain = [&](Matrix& dg, RmsNorm::Deferred&& gain) {
     RmsNorm::Params sum{std::move(dg)};
     RmsNorm{config_.eps}.backward_weight(std::move(gain), sum, context);
     dg = std::move(sum.g);
   };
-  add(grads.W_DKV, dc_KV, h);                                                     // Eq. (1)
-  add(grads.W_UK, d.k_C, c_KV_hat);                                               // Eq. (2)
-  add(grads.W_KR, d.k_R, h);                                                      // Eq. (3)
-  add(grads.W_UV, d.v_C, c_KV_hat);                                               // Eq. (5)
-  add(grads.W_UQ, d.q_C, compressed ? c_Q_hat : h);                               // Eq. (7)
-  add(grads.W_QR, d.q_R, compressed ? c_Q_hat : h);                               // Eq. (8)
-  wgrad(grads.W_O, du, o, context.precision.with_powers_of_two().with_kept_x());  // Eq. (11)
+  add(grads.W_DKV, dc_KV, h);                          // Eq. (1)
+  add(grads.W_UK, dk_C, c_KV_hat);                     // Eq. (2)
+  add(grads.W_KR, dk_R, h);                            // Eq. (3)
+  add(grads.W_UV, dv_C, c_KV_hat);                     // Eq. (5)
+  add(grads.W_UQ, dq_C, compressed ? c_Q_hat : h);     // Eq. (7)
+  add(grads.W_QR, dq_R, compressed ? c_Q_hat : h);     // Eq. (8)
+  wgrad(grads.W_O, du, o, of_w_o(context.precision));  // Eq. (11)
   add_gain(grads.g_KV, std::move(deferred.g_KV));
   if (!compressed) return;
   add(grads.W_DQ, dc_Q, h);  // Eq. (6)

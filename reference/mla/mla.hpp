@@ -28,6 +28,7 @@ void validate(const MlaConfig& config);
 /// Numerics contract: the products with weights follow `context.precision`; norms, RoPE, scores, softmax and o run in
 /// `real` and are not rounded in between. scale: see softmax_scale.
 /// fp8: o, the input of W_O, is quantised with powers of two as scales; it is kept in E5M6, which is what B and W read.
+/// From B to W the operands of the weight gradients wait as codes.
 /// Intermediate values shown: c_Q, c_KV (before their norms), q_C, q_R, k_R (after RoPE), o, u.
 /// Differs from the report: the equations leave out the RMSNorm on the two latents, which section 4.2 names; k_R is not
 /// normalised. The factors at "width bottlenecks" of section 4.2 have no published value and are 1, as in the released
@@ -60,14 +61,17 @@ class Mla {
   struct HeadGradients {
     Matrix q_C, q_R, k_C, k_R, v_C;
   };
-  /// The operands of the weight gradients.
+  /// The operands of the weight gradients; those of the heads before RoPE.
   struct Deferred {
-    Matrix h, dc_Q, dc_KV;     ///< of W_DQ, W_DKV and, with d.k_R, W_KR
-    Matrix c_Q_hat, c_KV_hat;  ///< with d, of the up-projections; c_Q_hat is [0, 0] where these read h
-    HeadGradients d;           ///< before RoPE
-    Matrix o, du;              ///< of W_O
+    Kept h, dc_Q, dc_KV, dk_R;  ///< of W_DQ, W_DKV and W_KR
+    Kept c_Q_hat, dq_C, dq_R;   ///< of W_UQ and W_QR; c_Q_hat is [0, 0] where these read h
+    Kept c_KV_hat, dk_C, dv_C;  ///< of W_UK and W_UV
+    Kept o, du;                 ///< of W_O
     RmsNorm::Deferred g_Q, g_KV;
   };
+
+  /// Values for each token in the matrices that B has at its end, what it hands to W as it is included.
+  static Index backward_width(const MlaConfig& config);
 
   /// Throws as validate does.
   explicit Mla(const MlaConfig& config);

@@ -121,7 +121,7 @@ class Pass {
     for (std::size_t i = model_.blocks.size(); i-- > 0;) {
       auto [d_in, w] = model_.blocks[i].backward_input(p_.blocks[i], std::move(stored_blocks_[i]),
                                                        std::move(block_inputs_[i]), std::move(dx), contexts_[0]);
-      note_temporary(bytes_of_all(d_in, w));
+      note_temporary(bytes_of_all(d_in, w) + bytes_before_codes(0));
       model_.blocks[i].backward_weight(std::move(w), grads.blocks[i], contexts_[0]);
       dx = std::move(d_in);
     }
@@ -145,6 +145,13 @@ class Pass {
   }
 
   void note_temporary(std::size_t bytes) { loss_.temporary_bytes = std::max(loss_.temporary_bytes, bytes); }
+
+  /// In fp8, B's matrices of attention, which are there until all of W's codes are made.
+  std::size_t bytes_before_codes(Index k) const {
+    if (precision() != Precision::fp8) return 0;
+    return static_cast<std::size_t>(contexts_[k].sequences.rows() * Mla::backward_width(model_.config.mla)) *
+           sizeof(real);
+  }
 
   void add_main(const HeadLoss& head) {
     note_temporary(head.temporary_bytes);
@@ -182,7 +189,7 @@ class Pass {
       if (k < D) add_to_leading_rows(dh, from_above, batch_.count, T - k, T - k - 1);
       auto [dx, w] = model_.mtp[k - 1].backward_input(p_.mtp[k - 1], std::move(stored_mtp_[k - 1]),
                                                       std::move(mtp_inputs_[k - 1]), std::move(dh), contexts_[k]);
-      note_temporary(bytes_of_all(dx, w));
+      note_temporary(bytes_of_all(dx, w) + bytes_before_codes(k));
       model_.mtp[k - 1].backward_weight(std::move(w), g, contexts_[k]);
       embed_backward(grads.embedding, batch_.slice(k, T - k), dx.rightCols(d));
       from_above = dx.leftCols(d);

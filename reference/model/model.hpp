@@ -34,7 +34,8 @@ struct BatchLoss {
   std::vector<double> mtp_sum;           ///< per module, over T-k targets a sequence
   double balance = 0;                    ///< L_Bal times its weight, over all layers
   std::size_t activation_bytes = 0;      ///< what F kept for B; of several batches the largest
-  std::size_t temporary_bytes = 0;       ///< the most that one block deferred to W, or one chunk of logits took
+  std::size_t temporary_bytes = 0;       ///< the most that one block deferred to W (in fp8 with the matrices that the
+                                         ///< codes are made of), or one chunk of logits took
   std::vector<std::vector<Index>> load;  ///< tokens per expert, for each MoE layer in order, then each MTP module
 
   double main_loss() const { return main_sum / static_cast<double>(tokens); }

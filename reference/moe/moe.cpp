@@ -145,7 +145,9 @@ Moe::RoutedGradient Moe::backward_experts(const Params& p, Stored& stored, const
     auto du_i = rows_of(out.du_rows, dispatch, i);
     du_i = dgrad(w.W_gate, da, context.precision);  // a = W_gate u
     du_i += dgrad(w.W_up, db, context.precision);   // b = W_up u
-    out.experts[i] = {std::move(z), std::move(da), std::move(db)};
+    const Precision of_w = arriving(of_expert);
+    out.experts[i] = {keep_x(w.W_down, std::move(z), of_w), keep_dy(w.W_gate, std::move(da), of_w),
+                      keep_dy(w.W_up, std::move(db), of_w)};
   });
   return out;
 }
@@ -154,7 +156,7 @@ Backward<Moe::Deferred> Moe::backward_input(const Params& p, Stored&& stored, Ma
                                             const Context& context) const {
   if (config.gate.N_r == 0) {
     auto [du, shared] = ffn.backward_input(p.shared, std::move(stored.shared), std::move(u), std::move(dh), context);
-    return {std::move(du), {std::move(shared), {}, {}, {}, {}}};
+    return {std::move(du), {std::move(shared), {}, {}, {}, {}, {}, {}}};
   }
   require(shape_of(dh) == shape_of(u), "Moe", "dh is ", shape_text(dh), " but u is ", shape_text(u),
           "; they need the same shape");
@@ -167,27 +169,35 @@ Backward<Moe::Deferred> Moe::backward_input(const Params& p, Stored&& stored, Ma
   Matrix dlogits = gate_backward(config.gate, stored.routing, dg, std::move(ds));
   const Matrix du_gate = dgrad(p.e, dlogits);  // logits = e u
 
+  const bool codes = context.precision == Precision::fp8;
+  Matrix u_read = codes ? u : Matrix{}, dh_read = codes ? dh : Matrix{};
   auto [du, shared] = ffn.backward_input(p.shared, std::move(stored.shared), std::move(u), std::move(dh), context);
   add_scattered(du, stored.dispatch, du_rows);
   du += du_gate;
   return {std::move(du),
-          {std::move(shared), std::move(stored.routing.g), std::move(dlogits), std::move(stored.dispatch),
-           std::move(experts)}};
+          {std::move(shared), std::move(u_read), std::move(dh_read), std::move(stored.routing.g), std::move(dlogits),
+           std::move(stored.dispatch), std::move(experts)}};
 }
 
 void Moe::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {
   require_experts(config, grads);
   const Dispatch& dispatch = deferred.dispatch;
   const Context of_expert = routed(context);
+  const Precision of_w = arriving(of_expert);
+  const bool codes = deferred.shared.u.codes() != nullptr;
+  Matrix u_space, dh_space;  // not used: what is not in codes is read where it is
+  const Matrix& u = codes ? deferred.u : deferred.shared.u.read(u_space);
+  const Matrix& dh = codes ? deferred.dh : deferred.shared.dh.read(dh_space);
   for_each_busy_expert(dispatch, [&](Index i) {
+    SwigluWeights<Matrix>& dW = grads.experts[i];
     auto& [z, da, db] = deferred.experts[i];
     const auto tokens = dispatch.tokens(i);
-    Matrix dh_i = scale_rows(gather(deferred.shared.dh, tokens), gather_weights(dispatch, deferred.g, i));
-    ffn.backward_weight(
-        {gather(deferred.shared.u, tokens), std::move(z), std::move(dh_i), std::move(da), std::move(db)},
-        grads.experts[i], of_expert);
+    Matrix dh_i = scale_rows(gather(dh, tokens), gather_weights(dispatch, deferred.g, i));
+    ffn.backward_weight({keep_x(dW.W_gate, gather(u, tokens), of_w), std::move(z),
+                         keep_dy(dW.W_down, std::move(dh_i), of_w), std::move(da), std::move(db)},
+                        dW, of_expert);
   });
-  if (config.gate.N_r > 0) wgrad(grads.e, deferred.dlogits, deferred.shared.u);
+  if (config.gate.N_r > 0) wgrad(grads.e, deferred.dlogits, u);
   ffn.backward_weight(std::move(deferred.shared), grads.shared, context);
 }
 

@@ -71,10 +71,11 @@ struct Moe {
     std::vector<SwigluFfn::Recomputed> experts;
   };
   struct Expert {
-    Matrix z, da, db;  ///< the operands that are not a gather of shared.u and shared.dh
+    Kept z, da, db;  ///< the operands that are not a gather of u and dh
   };
   struct Deferred {
     SwigluFfn::Deferred shared;
+    Matrix u, dh;  ///< what the gate and the routed experts read, where shared has codes of it; [0, 0] otherwise
     Matrix g, dlogits;
     Dispatch dispatch;
     std::vector<Expert> experts;

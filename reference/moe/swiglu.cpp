@@ -78,7 +78,11 @@ Backward<SwigluFfn::Deferred> SwigluFfn::backward_input(const Params& p, Stored&
   auto [da, db] = swiglu_backward(std::move(stored), dz);    // z = silu(a) * b
   Matrix du = dgrad(p.W_gate, da, context.precision);        // a = W_gate u
   du += dgrad(p.W_up, db, context.precision);                // b = W_up u
-  return {std::move(du), {std::move(u), std::move(z), std::move(dh), std::move(da), std::move(db)}};
+  const Precision of_w = arriving(context);
+  return {std::move(du),
+          {keep_x(p.W_gate, std::move(u), of_w), keep_x(p.W_down, std::move(z), of_w),
+           keep_dy(p.W_down, std::move(dh), of_w), keep_dy(p.W_gate, std::move(da), of_w),
+           keep_dy(p.W_up, std::move(db), of_w)}};
 }
 
 void SwigluFfn::backward_weight(Deferred&& deferred, Params& grads, const Context& context) const {

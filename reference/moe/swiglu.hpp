@@ -35,7 +35,7 @@ SwigluWeights<Shape> swiglu_shapes(Index d, Index f);
 /// Throws std::invalid_argument where shapes do not fit.
 ///
 /// fp8: a and b are kept in FP8, so B sees them (and z) quantised, which F did not. Where context.dispatched, the
-/// scales of u in F and of dh in B, and of what W reads, are powers of two.
+/// scales of u in F and of dh in B, and of what W reads, are powers of two. From B to W all operands wait as codes.
 struct SwigluFfn {
   using Params = SwigluWeights<Matrix>;
   struct Stored {
@@ -45,7 +45,7 @@ struct SwigluFfn {
     Matrix z;  ///< silu(a) * b, [T, f]
   };
   struct Deferred {
-    Matrix u, z, dh, da, db;
+    Kept u, z, dh, da, db;
   };
 
   Forward<Stored> forward(const Params& p, const Matrix& u, const Context& context) const;

@@ -42,8 +42,8 @@ Backward<Mtp::Deferred> Mtp::backward_input(const Params& p, Stored&& s, Matrix&
   Matrix dx(x.rows(), 2 * d);
   dx << dh, de;
   return {std::move(dx),
-          {std::move(norm_hidden_w), std::move(norm_embedding_w), std::move(normed), std::move(d_h_prime),
-           std::move(block_w)}};
+          {std::move(norm_hidden_w), std::move(norm_embedding_w), keep_x(p.M, std::move(normed), context.precision),
+           keep_dy(p.M, std::move(d_h_prime), context.precision), std::move(block_w)}};
 }
 
 void Mtp::backward_weight(Deferred&& w, Params& grads, const Context& context) const {

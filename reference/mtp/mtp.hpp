@@ -30,7 +30,7 @@ struct Mtp {
   };
   struct Deferred {
     RmsNorm::Deferred norm_hidden, norm_embedding;
-    Matrix normed, d_h_prime;
+    Kept normed, d_h_prime;
     Block::Deferred block;
   };
 

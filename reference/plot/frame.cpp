@@ -34,7 +34,7 @@ std::string power_of_ten(int power) {
 /// use(place, text) for the ticks of an axis; on a logarithmic one a place is a power.
 template <class Use>
 void for_each_label(Axis axis, const Range& range, const Use& use) {
-  const int most = axis == Axis::log2 ? 8 : 5;  // ticks
+  const int most = axis == Axis::log2 ? 8 : axis == Axis::log10 ? 6 : 5;  // ticks
   double step = tick_step(range, most);
   if (axis != Axis::linear) step = std::max(1.0, std::ceil((range.high - range.low) / most));
   for_each_tick(range, step, [&](double v) {

@@ -66,7 +66,7 @@ std::string legend_entry(const Frame& f, Legend legend, const Line& line, const 
 
 void to_axis(Axis axis, std::vector<double>& values) {
   if (axis == Axis::linear) return;
-  for (double& v : values) v = v > 0 ? (axis == Axis::log2 ? std::log2(v) : std::log10(v)) : NAN;
+  for (double& v : values) v = axis == Axis::log2 ? std::log2(v) : std::log10(v);  // not drawable unless v > 0
 }
 
 /// The lines as the axes measure them: logarithms where they do.

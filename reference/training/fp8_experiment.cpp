@@ -8,7 +8,6 @@
 #include <stdexcept>
 
 #include "reference/core/require.hpp"
-#include "reference/linear/amax_histories.hpp"
 #include "reference/training/step.hpp"
 
 namespace dsv3 {
@@ -70,8 +69,6 @@ std::vector<double> loss_curve(const RunSettings& settings, const ModelConfig& c
                                const Precision& precision, const std::function<bool(Index, double)>& go_on) {
   TrainingOptions options = options_of(settings, config);
   options.precision = precision;
-  AmaxHistories histories;  // of the weights of this run
-  if (precision.recipe.scaling == Scaling::delayed) options.precision.recipe.histories = &histories;
   TrainingState state = initial_state(options);
   Trainer trainer(options);
   const BatchSource batches = batches_of(text, settings.sequence_length, settings.seed);

@@ -112,6 +112,7 @@ class Run {
   bool due(Index every) const {
     return run_.state.step == settings_.steps || (every > 0 && run_.state.step % every == 0);
   }
+  /// Delayed scaling is for training: here the scales are those of the tensors themselves.
   double held_out_loss() const {
     return evaluate(trainer_.model(), run_.state.weights, run_.held_out, settings_.micro_batch, run_.options.precision);
   }

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "reference/checkpoint/atomic_file.hpp"
@@ -26,6 +28,14 @@ void each_moment(State& optimizer, const Use& use) {
     use("m." + t.name, t, t.m);
     use("v." + t.name, t, t.v);
   }
+}
+
+/// use("x.NAME", "W.NAME" or "dy.NAME", history) for every operand of every Linear.
+template <class Amaxes, class Use>
+void each_history(Amaxes& amaxes, const Use& use) {
+  for (auto& linear : amaxes)
+    for (std::size_t i = 0; i < linear.of.size(); ++i)
+      use(std::array{"x.", "W.", "dy."}[i] + linear.weight, linear.of[i]);
 }
 
 constexpr Dtype real_dtype = sizeof(real) == 8 ? Dtype::f64 : Dtype::f32;
@@ -54,6 +64,36 @@ void read_moments(const fs::path& path, AdamWState& optimizer) {
                   " is needed");
     require_world(values.allFinite(), found->second.where, "holds values that are not finite");
     moment = moment_of(values, is_bf16(moment) ? MomentFormat::bf16 : MomentFormat::fp32);
+  });
+}
+
+/// Of each history a row: its amaxes, oldest first, and its factor.
+void write_amaxes(const fs::path& path, const std::vector<LinearAmaxes>& amaxes) {
+  std::vector<TensorToWrite> tensors;
+  each_history(amaxes, [&](const std::string& name, const AmaxHistory& history) {
+    std::vector<float> row = history.amaxes();
+    row.push_back(history.factor());
+    const Index n = std::ssize(row);
+    tensors.push_back(made_tensor(name, Dtype::f32, {1, n}, [row = std::move(row), n] {
+      return Matrix(Eigen::Map<const FloatMatrix>(row.data(), 1, n).cast<real>());
+    }));
+  });
+  write_safetensors(path, tensors, {{"format", "dsv3 amax histories"}});
+}
+
+void read_amaxes(const fs::path& path, std::vector<LinearAmaxes>& amaxes) {
+  const Safetensors file = open_safetensors(path);
+  each_history(amaxes, [&](const std::string& name, AmaxHistory& history) {
+    const auto found = file.contents.tensors.find(name);
+    require_world(found != file.contents.tensors.end(), path.string(), "has no tensor ", name);
+    const Matrix values = to_matrix(found->second);
+    const Index length = std::ssize(history.amaxes());
+    require_world(shape_of(values) == Shape{1, length + 1}, found->second.where, "is ", shape_text(values), "; [1, ",
+                  length + 1, "] is needed");
+    require_world(values.minCoeff() >= 0 && values(0, length) > 0 && std::isfinite(values(0, length)),
+                  found->second.where, "holds values that no history has");
+    const FloatMatrix row = values.cast<float>();
+    history.restore({row.data(), row.data() + length}, row(0, length));
   });
 }
 
@@ -114,6 +154,7 @@ void save_training_state(const fs::path& out, const TrainingOptions& options, co
   write_model(folder.folder(), options.config, hf_tensors(options.config, state.weights), real_dtype, ends);
   fs::copy_file(out / "tokenizer.json", folder.folder() / "tokenizer.json");
   write_moments(folder.folder() / "optimizer.safetensors", state.optimizer);
+  if (!state.amaxes.empty()) write_amaxes(folder.folder() / "amax.safetensors", state.amaxes);
   const nlohmann::ordered_json json = {{"step", state.step}, {"sequences", state.sequences}, {"text", fingerprint}};
   write_file(folder.folder() / "state.json", json.dump() + "\n");
   folder.commit();
@@ -131,10 +172,12 @@ TrainingState load_training_state(const fs::path& checkpoint, const TrainingOpti
   const HfConfig config = read_hf_config(checkpoint);
   require_world(config.model == options.config, checkpoint.string(),
                 "holds another configuration than the run's settings say");
-  TrainingState state{.weights = zeros(shapes(options.config)), .optimizer = {}};
+  TrainingState state{.weights = zeros(shapes(options.config)), .optimizer = {}, .amaxes = {}};
   load_weights(open_checkpoint(checkpoint), config.load, hf_tensors(options.config, state.weights));
   state.optimizer = adamw_state(tensors_of(state.weights), options.adamw.moments);
   read_moments(checkpoint / "optimizer.safetensors", state.optimizer);
+  state.amaxes = empty_amaxes(tensors_of(state.weights), options.precision.recipe);
+  if (!state.amaxes.empty()) read_amaxes(checkpoint / "amax.safetensors", state.amaxes);
 
   const fs::path path = checkpoint / "state.json";
   require_world(read_counters(path, state) == fingerprint, path.string(),

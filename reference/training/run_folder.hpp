@@ -8,7 +8,8 @@
 ///     OUT/curves.svg                    drawn from the log
 ///     OUT/run.lock                      while a process is at work there
 ///     OUT/checkpoints/step_000100/      config.json, model.safetensors, tokenizer.json: a Hugging Face folder
-///                                       optimizer.safetensors, state.json: what training needs besides
+///                                       optimizer.safetensors, state.json: what training needs besides,
+///                                       and with delayed scaling amax.safetensors
 ///
 /// A checkpoint appears under its name complete or not at all, so a run killed at any moment goes on from the newest.
 #pragma once

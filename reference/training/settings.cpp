@@ -9,6 +9,7 @@
 #include "reference/checkpoint/mapped_file.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
+#include "reference/training/fp8_experiment.hpp"
 
 namespace dsv3 {
 namespace {
@@ -21,6 +22,13 @@ Value choice(const char* what, const std::string& name, std::initializer_list<st
     names += (names.empty() ? "" : " or ") + std::string(known_name);
   }
   throw std::invalid_argument(concat("train: ", what, " is '", name, "'; it must be ", names));
+}
+
+/// A recipe of the experiment of section 3.3 after "fp8:".
+Precision precision_of(const std::string& name) {
+  if (name.starts_with("fp8:")) return fp8_variant_named(name.substr(4)).recipe;
+  return choice<Precision>("precision", name,
+                           {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp8", Precision::fp8}});
 }
 
 Schedules schedules_of(const RunSettings& s) {
@@ -78,8 +86,7 @@ TrainingOptions options_of(const RunSettings& s, const ModelConfig& config) {
       .steps = s.steps,
       .sequence_length = s.sequence_length,
       .micro_batch = s.micro_batch,
-      .precision = choice<Precision>("precision", s.precision,
-                                     {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}, {"fp8", Precision::fp8}}),
+      .precision = precision_of(s.precision),
       .adamw = {},
       .balance_alpha = s.balance_alpha,
       .balance_scope = choice<BalanceScope>("balance_scope", s.balance_scope,

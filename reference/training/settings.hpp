@@ -21,7 +21,7 @@ struct RunSettings {
   double bias_speed = 0.01;                ///< gamma until the last stretch of the schedule
   double balance_alpha = 1e-4;             ///< alpha of Eq. (17)
   std::string balance_scope = "sequence";  ///< or "batch"
-  std::string precision = "fp32";          ///< or "bf16" or "fp8"
+  std::string precision = "fp32";          ///< or "bf16" or "fp8", or "fp8:NAME" of fp8_variants()
   std::string moments = "fp32";            ///< or "bf16"
   std::uint64_t seed = 1;
   Index evaluate_every = 50;  ///< steps between looks at held-out text; 0: only at the end

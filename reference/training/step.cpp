@@ -11,8 +11,9 @@
 namespace dsv3 {
 
 TrainingState initial_state(const TrainingOptions& options) {
-  TrainingState state{.weights = initial_weights(options.config, options.seed), .optimizer = {}};
+  TrainingState state{.weights = initial_weights(options.config, options.seed), .optimizer = {}, .amaxes = {}};
   state.optimizer = adamw_state(tensors_of(state.weights), options.adamw.moments);
+  state.amaxes = empty_amaxes(tensors_of(state.weights), options.precision.recipe);
   return state;
 }
 
@@ -21,13 +22,16 @@ Trainer::Trainer(const TrainingOptions& options)
   validate(options);
 }
 
-BatchLoss Trainer::accumulate(const TrainingState& state, const BatchSource& batches, const StepSettings& now) {
+BatchLoss Trainer::accumulate(const TrainingState& state, const BatchSource& batches, const StepSettings& now,
+                              AmaxHistories& histories) {
   const Index T = options_.sequence_length;
   if (!std::exchange(gradients_are_zero_, false))  // the last step threw
     for (const NamedTensor& gradient : tensors_of(gradients_)) gradient.value->setZero();
   Objective objective{.weight = 1.0 / static_cast<double>(now.sequences * T),
                       .lambda = now.mtp_lambda,
                       .balance = {.alpha = options_.balance_alpha, .scope = options_.balance_scope}};
+  Precision precision = options_.precision;
+  precision.recipe.histories = &histories;
   BatchLoss loss;
   for (Index first = 0; first < now.sequences; first += options_.micro_batch) {
     const Index count = std::min(options_.micro_batch, now.sequences - first);
@@ -36,7 +40,7 @@ BatchLoss Trainer::accumulate(const TrainingState& state, const BatchSource& bat
             batch.length, " tokens; ", count, " of ", T, " were asked for");
     const double share = options_.balance_scope == BalanceScope::sequence ? 1 : static_cast<double>(count);
     objective.balance.weight = share / static_cast<double>(now.sequences);
-    loss.add(model_.loss_and_gradients(state.weights, gradients_, batch, objective, options_.precision));
+    loss.add(model_.loss_and_gradients(state.weights, gradients_, batch, objective, precision));
   }
   return loss;
 }
@@ -47,8 +51,10 @@ StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
                     .tokens = 0,
                     .settings = settings(options_.schedules, state.step + 1, state.sequences * T),
                     .loss = {}};
-  report.loss = accumulate(state, batches, report.settings);
   const std::vector<NamedTensor> weights = tensors_of(state.weights), gradients = tensors_of(gradients_);
+  AmaxHistories histories;
+  if (options_.precision.recipe.scaling == Scaling::delayed) histories = {state.amaxes, weights, gradients};
+  report.loss = accumulate(state, batches, report.settings, histories);
   report.gradient_norm = global_norm(gradients);
   if (!std::isfinite(report.gradient_norm))
     throw NotFinite(concat("train: the gradient norm of step ", report.step, " is ", report.gradient_norm,
@@ -58,6 +64,7 @@ StepReport Trainer::step(TrainingState& state, const BatchSource& batches) {
               .gradient_scale = clip_factor(report.gradient_norm, options_.clip_norm),
               .clear_gradients = true});
   gradients_are_zero_ = true;
+  histories.end_step();
   update_biases(state.weights, report.loss.load, report.settings.bias_speed);
   ++state.step;
   state.sequences += report.settings.sequences;

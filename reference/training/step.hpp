@@ -4,6 +4,7 @@
 #pragma once
 #include <stdexcept>
 
+#include "reference/linear/amax_histories.hpp"
 #include "reference/model/model.hpp"
 #include "reference/training/options.hpp"
 
@@ -13,11 +14,12 @@ namespace dsv3 {
 struct TrainingState {
   ModelWeights<Matrix> weights;  ///< master weights, FP32
   AdamWState optimizer;
-  Index step = 0;       ///< steps done
-  Index sequences = 0;  ///< sequences seen
+  std::vector<LinearAmaxes> amaxes;  ///< of delayed scaling; empty for all other recipes
+  Index step = 0;                    ///< steps done
+  Index sequences = 0;               ///< sequences seen
 };
 
-/// Weights drawn from `options.seed`, zero moments.
+/// Weights drawn from `options.seed`, zero moments, empty histories of amaxes.
 TrainingState initial_state(const TrainingOptions& options);
 
 struct StepReport {
@@ -53,7 +55,8 @@ class Trainer {
 
  private:
   /// Adds up the gradients of the step's micro-batches.
-  BatchLoss accumulate(const TrainingState& state, const BatchSource& batches, const StepSettings& now);
+  BatchLoss accumulate(const TrainingState& state, const BatchSource& batches, const StepSettings& now,
+                       AmaxHistories& histories);
 
   TrainingOptions options_;
   Model model_;

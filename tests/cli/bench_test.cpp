@@ -45,6 +45,7 @@ TEST_CASE("dsv3 bench: a row and its peer take turns; the ratio is the peer's ti
   CHECK(peer["best_ratio"] >= ratio);
   CHECK(peer["goal"] == 8);
   CHECK(peer["reached"] == true);
+  CHECK(peer["versions"] == "a peer");
 
   const Ended slow = bench_with(scratch, answering(scratch, "1e-12"));
   CHECK(contains(slow.out, "peers: a peer\n"));
@@ -81,6 +82,7 @@ TEST_CASE("dsv3 bench: peers that are not there, end, or say what is no answer, 
         who + "was ended by signal 9 when it was asked 'encode_e4m3 16384'\n");
   CHECK(said("echo 'ready x'; read request; exit 0") ==
         who + "ended with status 0 when it was asked 'encode_e4m3 16384'\n");
+  CHECK(said("echo 'ready x'; exit 4") == who + "ended with status 4 when it was asked 'encode_e4m3 16384'\n");
   CHECK(said(answering(scratch, "error: no such format")) == who + "no such format\n");
   for (const char* const answer : {"soon", "0", "-1", "nan", "inf", "1e-3s", ""})
     CHECK(said(answering(scratch, answer)) ==

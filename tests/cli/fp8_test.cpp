@@ -106,10 +106,12 @@ TEST_CASE("dsv3 fp8 --resume: what is finished is kept, not run again, and parts
     more.insert(more.begin(), {"fp8", "--resume", "--out", scratch / "out"});
     return run(more);
   };
+  std::filesystem::remove(scratch / "out" / "fp8.svg");
   const Ended same = resume({"--seeds", "1", "--variants", "hybrid"});
   CHECK(same.status == 0);
   CHECK(same.err == "");
   CHECK(get(scratch / "out" / "fp8.json") == first);
+  CHECK(get(scratch / "out" / "fp8.svg").starts_with("<svg"));
   CHECK(resume({"--seeds", "2", "--variants", "fp8", "--steps", "3"}).status == 0);
   CHECK(resume({"--seed", "2", "--seeds", "1", "--variants", "hybrid"}).status == 0);
   for (const char* const name : {"fp8.json", "fp8.svg"})
@@ -150,14 +152,21 @@ TEST_CASE(
     put(scratch / "out" / "fp8.json", text);
     CHECK(refused({}, (scratch / "out" / "fp8.json").string() + ": is not what dsv3 fp8 has written there (") == "");
   }
+  auto longer = nlohmann::json::parse(before);
+  longer["variants"][1]["loss"][0].push_back(3.0);
+  put(scratch / "out" / "fp8.json", longer.dump());
+  CHECK(refused({}, (scratch / "out" / "fp8.json").string() + ": is not what dsv3 fp8 has written there (a curve") ==
+        "");
 }
 
 TEST_CASE(
     "dsv3 fp8: Ctrl-C keeps the runs that are finished, and --resume ends in the bytes of an experiment without") {
   const Scratch scratch, whole;
-  const std::vector<std::string> all = {"--steps", "25", "--seeds", "2", "--variants", "fp8"};
-  REQUIRE(run(arguments(whole, all)).status == 0);
-  const Program program(scratch, arguments(scratch, all));
+  const auto of_seeds = [](const char* seeds) {
+    return std::vector<std::string>{"--steps", "25", "--seeds", seeds, "--variants", "fp8"};
+  };
+  REQUIRE(run(arguments(whole, of_seeds("2"))).status == 0);
+  const Program program(scratch, arguments(scratch, of_seeds("99")));  // not done before it is stopped
   const std::filesystem::path results = scratch / "out" / "fp8.json";
   const auto both_are_there = [&] { return std::filesystem::exists(results) && contains(get(results), "\"fp8\""); };
   for (int ms = 0; ms < 60'000 && !both_are_there(); ++ms) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -166,12 +175,34 @@ TEST_CASE(
   CHECK(e.status == 128 + SIGINT);
   CHECK(e.out == "");
   CHECK(e.err.starts_with("stopped; "));
-  CHECK(contains(e.err, " of 4 runs are finished and kept in "));
+  CHECK(contains(e.err, " of 198 runs are finished and kept in "));
   const auto json = nlohmann::json::parse(get(results));
   CHECK(json.at("variants")[0].at("seeds") == nlohmann::json({1}));  // all variants of a seed before the next
   CHECK(!std::filesystem::exists(scratch / "out" / "run.lock"));
   REQUIRE(run({"fp8", "--resume", "--seeds", "2", "--variants", "fp8", "--out", scratch / "out"}).status == 0);
   CHECK(get(scratch / "out" / "fp8.json") == get(whole / "out" / "fp8.json"));
+}
+
+TEST_CASE("dsv3 fp8 gradients: a row for BF16 and each recipe; BF16 is nearest to FP32 by far") {
+  const Scratch scratch;
+  put(scratch / "text.txt", small_text());
+  const auto arguments = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"fp8", "gradients", "--data", scratch / "text.txt", "--threads", "1"});
+    return more;
+  };
+  const Ended e = run(arguments({"--steps", "8", "--batches", "2", "--json"}));
+  REQUIRE(e.err == "");
+  const auto rows = nlohmann::json::parse(e.out).at("gradients");
+  REQUIRE(rows.size() == 9);
+  for (const auto& row : rows) {
+    CHECK(row.at("least") <= row.at("error"));
+    CHECK(row.at("error") <= row.at("most"));
+    CHECK((row["name"] == "bf16" || row["error"] > 2 * rows[0]["error"].get<double>()));
+  }
+  CHECK(contains(run(arguments({"--steps", "2", "--batches", "1"})).out, "\n  delayed "));
+  CHECK(not_refused(run(arguments({"--batches", "0"})), "--batches is 0") == "");
+  CHECK(not_refused(run(arguments({"--config", "v3"})), "dsv3 fp8: weights, gradients and moments need 10") ==
+        "");  // terabytes
 }
 
 TEST_CASE("dsv3 fp8: a model that memory cannot hold is refused before any work, as train does") {

@@ -41,6 +41,7 @@ TEST_CASE("memory: what a process needs for its steps is within 15% of the predi
       CAPTURE(threads);
       CHECK(outside(scratch, {"--config", config, "--threads", threads}) == "");
     }
+  CHECK(outside(scratch, {"--config", "tour", "--threads", "2", "--precision", "fp8"}) == "");
   CHECK(outside(scratch, {"--config", "small", "--length", "64", "--micro-batch", "2", "--threads", "8"}) == "");
 }
 
@@ -53,6 +54,9 @@ TEST_CASE("memory: for small and large micro-batches, short and long sequences, 
                                                      {"--length", "32"},
                                                      {"--length", "512", "--micro-batch", "2"},
                                                      {"--precision", "bf16"},
+                                                     {"--precision", "fp8"},
+                                                     {"--precision", "fp8", "--sequences", "16", "--micro-batch", "16"},
+                                                     {"--precision", "fp8", "--length", "512", "--micro-batch", "2"},
                                                      {"--moments", "bf16"},
                                                      {"--balance-alpha", "0"},
                                                      {"--balance-scope", "batch"},

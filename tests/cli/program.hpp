@@ -39,6 +39,7 @@ class Program {
     redirect(err_, STDERR_FILENO);
     ::unsetenv("DSV3_DATA");
     ::unsetenv("DSV3_NAME");
+    ::unsetenv("DSV3_PEERS");
     if (in_child) in_child();
     ::execv(argv[0], argv.data());
     ::_exit(127);

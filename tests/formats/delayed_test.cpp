@@ -84,3 +84,25 @@ TEST_CASE("delayed: nothing is recorded of nothing, and what is refused") {
   CHECK_THROWS_AS(AmaxHistory(0), std::invalid_argument);
   CHECK_THROWS_AS(AmaxHistory(4, AmaxHistory::Use::max, 0, FormatId::bf16), std::invalid_argument);
 }
+
+TEST_CASE("delayed: a history restored from its amaxes and factor goes on alike, wherever its ring stands") {
+  for (int before = 0; before < 8; ++before) {
+    AmaxHistory history(3), other(3);
+    for (int i = 0; i < before; ++i) history.record(static_cast<float>(7 * i % 5));
+    other.restore(history.amaxes(), history.factor());
+    CHECK(other == history);
+    for (const float amax : {1.0f, 0.0f, 9.0f, 2.0f, 2.0f, 2.0f}) {
+      history.record(amax), other.record(amax);
+      CHECK(other == history);
+      CHECK(other.factor() == history.factor());
+    }
+  }
+  AmaxHistory history(3);
+  for (const float amax : {1.0f, 2.0f, 3.0f, 4.0f}) history.record(amax);
+  CHECK(history.amaxes() == std::vector<float>{2, 3, 4});
+  CHECK_THROWS_AS(history.restore({1, 2}, 1), std::invalid_argument);
+  CHECK_THROWS_AS(history.restore({1, 2, -1}, 1), std::invalid_argument);
+  CHECK_THROWS_AS(history.restore({1, 2, quiet_nan}, 1), std::invalid_argument);
+  for (const float factor : {0.0f, -1.0f, infinity, quiet_nan})
+    CHECK_THROWS_AS(history.restore({1, 2, 3}, factor), std::invalid_argument);
+}

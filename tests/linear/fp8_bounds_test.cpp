@@ -30,7 +30,8 @@ class Exact {
   static std::array<std::int64_t, 256> units(const Coded& m) {
     std::array<std::int64_t, 256> all{};
     for (std::size_t code = 0; code < 256; ++code)
-      if (std::isfinite(m.format.values[code])) all[code] = static_cast<std::int64_t>(0x1p16f * m.format.values[code]);
+      if (std::isfinite(values_of(m.format)[code]))
+        all[code] = static_cast<std::int64_t>(0x1p16f * values_of(m.format)[code]);
     return all;
   }
   const Coded &a_, &b_;
@@ -71,7 +72,7 @@ std::vector<NamedAccumulation> ways() {
 
 /// One large product, then the same small one to the end: what loses most. The best of many, and where.
 double tightest(const Accumulation& how, ScaleOrder order, Index K) {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   constexpr Index tried = 126;  // every small positive b beside one a
   const Groups one_scale{1, K};
   Coded a{Codes(1, K), Scales::Ones(1, 1), one_scale, f}, b{Codes(tried, K), Scales(tried, 1), one_scale, f};
@@ -96,7 +97,7 @@ TEST_CASE("fp8 bound: never exceeded, on any kind of data") {
   for (const auto& [name, accumulation] : ways())
     for (const Data data : all_data) {
       if (data == Data::any) continue;  // NaN: no statement
-      for (const auto& [A, B] : {std::pair{e4m3_format(), e4m3_format()}, {e5m2_format(), e4m3_format()}})
+      for (const auto& [A, B] : {std::pair{FormatId::e4m3, FormatId::e4m3}, {FormatId::e5m2, FormatId::e4m3}})
         for (const Index K : {20, 64, 290})
           for (const ScaleOrder order : {ScaleOrder::together, ScaleOrder::in_turn}) {
             const bool one_scale = accumulation.interval == 0;
@@ -129,7 +130,7 @@ TEST_CASE("fp8 bound: a search comes within a factor of 4 of it for every preset
 }
 
 TEST_CASE("fp8 bound: no error where every product fits, and infinite where nothing can be said") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   Coded a{Codes::Constant(2, 200, 0x38), Scales::Ones(2, 2), tile_1x128, f}, b = a;  // ones: sums are integers
   const auto bound = [&](const Accumulation& how) {
     const Fp8Operand x = a, y = b;

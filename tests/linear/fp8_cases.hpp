@@ -3,6 +3,7 @@
 /// Formats and matrices of codes that products of FP8 are tested with.
 #pragma once
 #include <array>
+#include <bit>
 #include <string>
 
 #include "reference/core/random.hpp"
@@ -10,42 +11,25 @@
 
 namespace dsv3::test {
 
-inline std::array<float, 256> values_from_bits(const TwinFormat& format) {
-  std::array<float, 256> values{};
-  for (int code = 0; code < 256; ++code) {
-    const Bits b = format.bits(static_cast<std::uint8_t>(code));
-    const float magnitude = b.nan        ? std::numeric_limits<float>::quiet_NaN()
-                            : b.infinite ? std::numeric_limits<float>::infinity()
-                                         : std::ldexp(static_cast<float>(static_cast<int>(b.magnitude)), b.unit);
-    values[static_cast<std::size_t>(code)] = b.negative ? -magnitude : magnitude;
-  }
-  return values;
-}
-
-inline TwinFormat e4m3_format() { return {3, 7, false, e4m3_values().data()}; }
-inline TwinFormat e5m2_format() {
-  static const std::array<float, 256> values = values_from_bits({2, 15, true, nullptr});
-  return {2, 15, true, values.data()};
-}
-
 /// What codes are like.
 enum class Data { any, finite, subnormal, spread, largest, normal, positive, cancelling };
 inline constexpr std::array all_data{Data::any,     Data::finite, Data::subnormal, Data::spread,
                                      Data::largest, Data::normal, Data::positive,  Data::cancelling};
 
-inline bool is_finite(const TwinFormat& f, std::uint8_t code) { return std::isfinite(f.values[code]); }
+inline bool is_finite(FormatId f, std::uint8_t code) { return std::isfinite(values_of(f)[code]); }
 
 /// The code nearest to x (ties: any).
-inline std::uint8_t nearest_code(const TwinFormat& f, double x) {
+inline std::uint8_t nearest_code(FormatId f, double x) {
+  const std::array<float, 256>& values = values_of(f);
   std::uint8_t best = 0;
   for (int code = 0; code < 256; ++code)
-    if (is_finite(f, static_cast<std::uint8_t>(code)) && std::abs(f.values[code] - x) < std::abs(f.values[best] - x))
+    if (is_finite(f, static_cast<std::uint8_t>(code)) && std::abs(values[code] - x) < std::abs(values[best] - x))
       best = static_cast<std::uint8_t>(code);
   return best;
 }
 
-inline std::uint8_t random_code(const TwinFormat& f, Data data, Index row, Index col, Random& random) {
-  const int largest = f.infinities ? 0x7B : 0x7E, sign = static_cast<int>(random.below(2)) * 128;
+inline std::uint8_t random_code(FormatId f, Data data, Index row, Index col, Random& random) {
+  const int largest = static_cast<int>(format(f).largest_code()), sign = static_cast<int>(random.below(2)) * 128;
   const auto code = [](Index c) { return static_cast<std::uint8_t>(c); };
   switch (data) {
     case Data::any: {  // NaN and infinities in few places
@@ -55,7 +39,7 @@ inline std::uint8_t random_code(const TwinFormat& f, Data data, Index row, Index
     case Data::finite:
       return code(random.below(largest + 1) + sign);
     case Data::subnormal:
-      return code(random.below(1 << (f.fraction_bits + 1)) + sign);
+      return code(random.below(1 << (format(f).fraction_bits + 1)) + sign);
     case Data::spread:  // large ones among the smallest
       return code((random.below(30) == 0 ? largest - random.below(8) : random.below(20)) + sign);
     case Data::largest:
@@ -70,7 +54,7 @@ inline std::uint8_t random_code(const TwinFormat& f, Data data, Index row, Index
   return 0;
 }
 
-inline Coded coded(const TwinFormat& format, Index rows, Index cols, Groups groups, Data data, std::uint64_t seed) {
+inline Coded coded(FormatId format, Index rows, Index cols, Groups groups, Data data, std::uint64_t seed) {
   Random random = stream(seed, static_cast<std::uint64_t>(data));
   Coded m{Codes(rows, cols), Scales((rows + groups.rows - 1) / groups.rows, (cols + groups.cols - 1) / groups.cols),
           groups, format};

@@ -5,7 +5,7 @@ using namespace dsv3;
 using namespace dsv3::test;
 
 TEST_CASE("fp8 gemm: the double library computes in FP32 too, with the same bits") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded a = coded(f, 7, 300, tile_1x128, Data::any, 1), b = coded(f, 19, 300, block_128x128, Data::finite, 2);
   for (const NamedAccumulation& preset : accumulations())
     for (const ScaleOrder order : {ScaleOrder::together, ScaleOrder::in_turn}) {

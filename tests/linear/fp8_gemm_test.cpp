@@ -42,8 +42,9 @@ TEST_CASE("fp8 gemm: every way to add up gives its integer twin's bits, on every
   Index checked = 0;
   for (const Accumulation& accumulation : ways())
     for (const Data data : all_data)
-      for (const auto& [A, B] :
-           {std::pair{e4m3_format(), e4m3_format()}, {e5m2_format(), e4m3_format()}, {e5m2_format(), e5m2_format()}}) {
+      for (const auto& [A, B] : {std::pair{FormatId::e4m3, FormatId::e4m3},
+                                 {FormatId::e5m2, FormatId::e4m3},
+                                 {FormatId::e5m2, FormatId::e5m2}}) {
         const Coded a = coded(A, 7, 300, tile_1x128, data, 1), b = coded(B, 19, 300, block_128x128, data, 2);
         for (const ScaleOrder order : {ScaleOrder::together, ScaleOrder::in_turn}) {
           const Fp8Arithmetic how{accumulation, order};
@@ -74,7 +75,7 @@ TEST_CASE("fp8 gemm: three directions, ragged shapes and several tiles give the 
       CAPTURE(n);
       CAPTURE(k);
       const Fp8Arithmetic how{accumulation};
-      const TwinFormat f = e4m3_format();
+      const FormatId f = FormatId::e4m3;
       const Coded x = coded(f, m, k, tile_1x128, Data::finite, 1), W = coded(f, n, k, block_128x128, Data::any, 2);
       Scales y = Scales::Constant(m, n, 7);
       fp8_fprop(y, x, W, how);
@@ -91,7 +92,7 @@ TEST_CASE("fp8 gemm: three directions, ragged shapes and several tiles give the 
 }
 
 TEST_CASE("fp8 gemm: scales of any groups, and promotion at any interval in which they are constant") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   for (const Index interval : {1, 32, 48, 64, 128, 256, 300, 0})
     for (const Accumulation& base : {hopper_fp8_wgmma, ada_fp8, blackwell_fp8, fp32_sums, exact_sums}) {
       CAPTURE(interval);
@@ -106,7 +107,7 @@ TEST_CASE("fp8 gemm: scales of any groups, and promotion at any interval in whic
 }
 
 TEST_CASE("fp8 gemm: a scale that changes between two promotions is an error that says where") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded a = coded(f, 3, 256, tile_1x128, Data::finite, 1), b = coded(f, 4, 256, one_group, Data::finite, 2);
   Scales y(3, 4);
   const auto run = [&](Index interval) { fp8_fprop(y, a, b, {hopper_fp8_wgmma.promoted_every(interval)}); };
@@ -120,7 +121,7 @@ TEST_CASE("fp8 gemm: a scale that changes between two promotions is an error tha
 }
 
 TEST_CASE("fp8 gemm: bad input is an error that says what is needed") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   Coded a = coded(f, 3, 256, tile_1x128, Data::finite, 1);
   const Coded b = coded(f, 4, 256, block_128x128, Data::finite, 2);
   Scales y(3, 4), wrong(4, 3);
@@ -143,7 +144,7 @@ TEST_CASE("fp8 gemm: bad input is an error that says what is needed") {
 }
 
 TEST_CASE("fp8 gemm: nothing to sum is 0, or what was there; nothing to write is fine") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   for (const Accumulation& accumulation : ways())
     for (const Index interval : {0, 128}) {
       const Fp8Arithmetic how{accumulation.promoted_every(interval)};
@@ -163,7 +164,7 @@ TEST_CASE("fp8 gemm: nothing to sum is 0, or what was there; nothing to write is
 }
 
 TEST_CASE("fp8 gemm: NaN and infinities reach their own row and column only") {
-  const TwinFormat f = e5m2_format();
+  const FormatId f = FormatId::e5m2;
   for (const Accumulation& accumulation : ways()) {
     const Fp8Arithmetic how{accumulation};
     Coded a = coded(f, 10, 200, tile_1x128, Data::normal, 1), b = coded(f, 30, 200, block_128x128, Data::normal, 2);
@@ -185,7 +186,7 @@ TEST_CASE("fp8 gemm: NaN and infinities reach their own row and column only") {
 }
 
 TEST_CASE("fp8 gemm: the bits do not depend on the number of threads nor on the other rows") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded x = coded(f, 400, 200, tile_1x128, Data::normal, 1), W = coded(f, 600, 200, block_128x128, Data::any, 2);
   const int before = omp_get_max_threads();
   for (const Accumulation& accumulation : {fp32_sums, hopper_fp8_wgmma, blackwell_fp8, exact_sums}) {
@@ -207,7 +208,7 @@ TEST_CASE("fp8 gemm: the bits do not depend on the number of threads nor on the 
 }
 
 TEST_CASE("fp8 gemm: grouped by expert, each expert gets the bits of the dense product of its rows") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const std::vector<Index> begin{0, 5, 5, 133, 140};  // an expert without tokens
   const Coded x = coded(f, 140, 200, tile_1x128, Data::normal, 1), dy = coded(f, 140, 70, tile_1x128, Data::normal, 2);
   std::vector<Coded> W;
@@ -232,7 +233,7 @@ TEST_CASE("fp8 gemm: grouped by expert, each expert gets the bits of the dense p
 }
 
 TEST_CASE("fp8 gemm: Wgrad of experts sums the tokens of each, whose groups begin with it") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const std::vector<Index> begin{0, 256, 256, 384, 460};
   const Coded x = coded(f, 460, 40, tile_128x1, Data::normal, 1), dy = coded(f, 460, 30, tile_128x1, Data::normal, 2);
   for (const Accumulation& accumulation : {fp32_sums, hopper_fp8_wgmma, exact_sums}) {
@@ -251,7 +252,7 @@ TEST_CASE("fp8 gemm: Wgrad of experts sums the tokens of each, whose groups begi
 }
 
 TEST_CASE("fp8 gemm: blocks of larger results are written, and nothing beside them") {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const Coded a = coded(f, 20, 130, tile_1x128, Data::normal, 1), b = coded(f, 33, 130, block_128x128, Data::normal, 2);
   Scales out = Scales::Constant(40, 60, 3), y(20, 33);
   fp8_fprop(out.block(9, 13, 20, 33), a, b);

@@ -8,7 +8,6 @@
 #include <limits>
 #include <vector>
 
-#include "reference/formats/e4m3.hpp"
 #include "reference/linear/fp8_gemm.hpp"
 #include "tests/support/compare.hpp"
 
@@ -24,23 +23,18 @@ struct Bits {
   int unit = 0;      ///< value = magnitude 2^unit
 };
 
-struct TwinFormat {
-  int fraction_bits, bias;
-  bool infinities;  ///< E5M2; else only the last code is special
-  const float* values;
-  int min_exponent() const { return 1 - bias; }
-  Bits bits(std::uint8_t code) const {
-    const int exponent = (code & 0x7F) >> fraction_bits, fraction = code & ((1 << fraction_bits) - 1);
-    const bool top = exponent == (0x7F >> fraction_bits);
-    Bits b{.negative = code >= 128};
-    b.nan = infinities ? top && fraction != 0 : (code & 0x7F) == 0x7F;
-    b.infinite = infinities && top && fraction == 0;
-    b.magnitude = exponent == 0 ? fraction : fraction + (1 << fraction_bits);
-    b.exponent = (exponent == 0 ? 1 : exponent) - bias;
-    b.unit = b.exponent - fraction_bits;
-    return b;
-  }
-};
+/// Those of a code of eight bits, by the format's numbers.
+inline Bits bits_of(const Format& f, std::uint8_t code) {
+  const int exponent = (code & 0x7F) >> f.fraction_bits, fraction = code & ((1 << f.fraction_bits) - 1);
+  const bool top = exponent == (0x7F >> f.fraction_bits), infinities = f.specials == Specials::ieee;
+  Bits b{.negative = code >= 128};
+  b.nan = infinities ? top && fraction != 0 : (code & 0x7F) == 0x7F;
+  b.infinite = infinities && top && fraction == 0;
+  b.magnitude = exponent == 0 ? fraction : fraction + (1 << f.fraction_bits);
+  b.exponent = (exponent == 0 ? 1 : exponent) - f.bias;
+  b.unit = b.exponent - f.fraction_bits;
+  return b;
+}
 
 inline int length(Int128 magnitude) {
   int bits = 0;
@@ -92,8 +86,8 @@ inline Number aligned_step(const Accumulation& how, const Number& c, const std::
 }
 
 /// The sum of an interval of codes a and b.
-inline float twin_sum(const Accumulation& how, const TwinFormat& A, const TwinFormat& B,
-                      const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
+inline float twin_sum(const Accumulation& how, FormatId A, FormatId B, const std::vector<std::uint8_t>& a,
+                      const std::vector<std::uint8_t>& b) {
   const auto together = how.sum == Accumulation::Sum::aligned ? static_cast<std::size_t>(how.together()) : 1;
   bool nan = false, above = false, below = false;
   Number c;
@@ -102,7 +96,7 @@ inline float twin_sum(const Accumulation& how, const TwinFormat& A, const TwinFo
     std::vector<Number> products;
     std::vector<int> exponents;
     for (std::size_t k = i; k < std::min(i + together, a.size()); ++k) {
-      const Bits x = A.bits(a[k]), y = B.bits(b[k]);
+      const Bits x = bits_of(format(A), a[k]), y = bits_of(format(B), b[k]);
       const bool negative = x.negative != y.negative, zero = x.magnitude == 0 || y.magnitude == 0;
       nan = nan || x.nan || y.nan || ((x.infinite || y.infinite) && zero);
       if (x.infinite || y.infinite) (negative ? below : above) = true;
@@ -131,8 +125,8 @@ struct Coded {
   Codes q;
   Scales s;
   Groups groups;
-  TwinFormat format;
-  operator Fp8Operand() const { return {q, s, groups, format.values, format.min_exponent()}; }
+  FormatId format;
+  operator Fp8Operand() const { return {q, s, groups, values_of(format).data(), dsv3::format(format).min_exponent()}; }
   std::uint8_t code(bool transposed, Index i, Index k) const { return transposed ? q(k, i) : q(i, k); }
   float scale(bool transposed, Index i, Index k) const {
     const Index row = transposed ? k : i, col = transposed ? i : k;

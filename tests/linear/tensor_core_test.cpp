@@ -22,12 +22,12 @@ float step(const std::vector<float>& a, const std::vector<float>& b, float c,
 
 /// The same products as a GEMM of E4M3 codes, from c = 0.
 float gemm(const std::vector<float>& a, const std::vector<float>& b, const Accumulation& how = hopper_fp8_wgmma) {
-  const TwinFormat f = e4m3_format();
+  const FormatId f = FormatId::e4m3;
   const auto codes = [&](const std::vector<float>& values) {
     Coded m{Codes(1, std::ssize(values)), Scales::Ones(1, 1), {1, 1 << 19}, f};
     for (std::size_t k = 0; k < values.size(); ++k) {
       m.q(0, static_cast<Index>(k)) = nearest_code(f, values[k]);
-      REQUIRE(f.values[m.q(0, static_cast<Index>(k))] == values[k]);
+      REQUIRE(values_of(f)[m.q(0, static_cast<Index>(k))] == values[k]);
     }
     return m;
   };

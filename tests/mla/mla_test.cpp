@@ -155,23 +155,24 @@ TEST_CASE("MLA in bf16: every product of F, B and W is the Linear of its operand
     const auto latent_gradient = [&](const Matrix& g, const Matrix& c, const Matrix& dc_hat) {
       return RmsNorm{config.eps}.backward_input({g}, {}, Matrix(c), Matrix(dc_hat), context).dx;
     };
-    const Matrix dquery = dgrad(p.W_UQ, w.d.q_C, bf16) + dgrad(p.W_QR, w.d.q_R, bf16);
-    CHECK(different(w.d.v_C.topRows(1), dgrad(p.W_O, du, bf16).topRows(1)) == "");
-    CHECK(different(w.dc_KV,
-                    latent_gradient(p.g_KV, c_KV, dgrad(p.W_UK, w.d.k_C, bf16) + dgrad(p.W_UV, w.d.v_C, bf16))) == "");
-    if (d_c_prime) CHECK(different(w.dc_Q, latent_gradient(p.g_Q, c_Q, dquery)) == "");
-    const Matrix dh_KV = dgrad(p.W_DKV, w.dc_KV, bf16) + dgrad(p.W_KR, w.d.k_R, bf16);
-    CHECK(different(dh, d_c_prime ? Matrix(dh_KV + dgrad(p.W_DQ, w.dc_Q, bf16)) : Matrix(dh_KV + dquery)) == "");
+    const Matrix dq_C = w.dq_C.value(), dq_R = w.dq_R.value(), dk_C = w.dk_C.value(), dk_R = w.dk_R.value(),
+                 dv_C = w.dv_C.value(), dc_Q = w.dc_Q.value(), dc_KV = w.dc_KV.value(), o = w.o.value();
+    const Matrix dquery = dgrad(p.W_UQ, dq_C, bf16) + dgrad(p.W_QR, dq_R, bf16);
+    CHECK(different(dv_C.topRows(1), dgrad(p.W_O, du, bf16).topRows(1)) == "");
+    CHECK(different(dc_KV, latent_gradient(p.g_KV, c_KV, dgrad(p.W_UK, dk_C, bf16) + dgrad(p.W_UV, dv_C, bf16))) == "");
+    if (d_c_prime) CHECK(different(dc_Q, latent_gradient(p.g_Q, c_Q, dquery)) == "");
+    const Matrix dh_KV = dgrad(p.W_DKV, dc_KV, bf16) + dgrad(p.W_KR, dk_R, bf16);
+    CHECK(different(dh, d_c_prime ? Matrix(dh_KV + dgrad(p.W_DQ, dc_Q, bf16)) : Matrix(dh_KV + dquery)) == "");
 
     auto grads = zeros(mla_shapes(config)), expected = grads;
-    wgrad(expected.W_DKV, w.dc_KV, h, bf16);
-    wgrad(expected.W_KR, w.d.k_R, h, bf16);
-    wgrad(expected.W_UQ, w.d.q_C, query_in, bf16);
-    wgrad(expected.W_QR, w.d.q_R, query_in, bf16);
-    wgrad(expected.W_UK, w.d.k_C, r.c_KV_hat, bf16);
-    wgrad(expected.W_UV, w.d.v_C, r.c_KV_hat, bf16);
-    wgrad(expected.W_O, du, w.o, bf16);
-    if (d_c_prime) wgrad(expected.W_DQ, w.dc_Q, h, bf16);
+    wgrad(expected.W_DKV, dc_KV, h, bf16);
+    wgrad(expected.W_KR, dk_R, h, bf16);
+    wgrad(expected.W_UQ, dq_C, query_in, bf16);
+    wgrad(expected.W_QR, dq_R, query_in, bf16);
+    wgrad(expected.W_UK, dk_C, r.c_KV_hat, bf16);
+    wgrad(expected.W_UV, dv_C, r.c_KV_hat, bf16);
+    wgrad(expected.W_O, du, o, bf16);
+    if (d_c_prime) wgrad(expected.W_DQ, dc_Q, h, bf16);
     mla.backward_weight(std::move(w), grads, context);
     auto a = tensors_of(grads), b = tensors_of(expected);
     for (std::size_t i = 0; i < a.size(); ++i) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "reference/core/bytes.hpp"
 #include "reference/linear/linear.hpp"
 #include "reference/moe/moe.hpp"
 #include "tests/moe/fixture.hpp"
@@ -57,7 +58,7 @@ TEST_CASE("moe in fp8: tokens come to routed experts through dispatch, to the sh
   const SwigluFfn ffn;
   const Routing routing = route(moe.config.gate, w.e, w.b, u);
   const Dispatch dispatch = sort_by_expert(routing.experts, 16);
-  Matrix y(dispatch.rows(), 12);
+  Matrix y(dispatch.rows(), 12), du_rows(dispatch.rows(), 12), dg(40, moe.config.gate.K_r);
   for (Index i = 0; i < 16; ++i) {
     if (dispatch.rows(i) == 0) continue;
     const auto expert = static_cast<std::size_t>(i);
@@ -67,8 +68,14 @@ TEST_CASE("moe in fp8: tokens come to routed experts through dispatch, to the sh
     Matrix dy = gather(dh, dispatch.tokens(i));
     const Matrix z = ffn.recompute(w.experts[expert], stored, u_i, fp8_context(true)).z;
     Matrix dz = dgrad(w.experts[expert].W_down, dy, Precision(Precision::fp8).with_powers_of_two());
+    for (Index r = 0; r < dy.rows(); ++r) {
+      const auto row = static_cast<std::size_t>(dispatch.expert_begin[expert] + r);
+      dg(dispatch.token_of_row[row], dispatch.slot_of_row[row]) = z.row(r).cwiseProduct(dz.row(r)).sum();
+    }
     for (Index r = 0; r < dy.rows(); ++r) dy.row(r) *= g(r, 0), dz.row(r) *= g(r, 0);
     const auto [da, db] = swiglu_backward(std::move(stored), dz);
+    du_rows.middleRows(dispatch.expert_begin[expert], y_i.rows()) =
+        dgrad(w.experts[expert].W_gate, da, Precision::fp8) + dgrad(w.experts[expert].W_up, db, Precision::fp8);
     auto expected = zeros(swiglu_shapes(12, z.cols()));
     wgrad(expected.W_down, dy, z, Precision(Precision::fp8).with_powers_of_two());
     wgrad(expected.W_gate, da, u_i, Precision(Precision::fp8).with_powers_of_two());
@@ -76,7 +83,58 @@ TEST_CASE("moe in fp8: tokens come to routed experts through dispatch, to the sh
     CHECK(different(pass.grads.experts[expert].W_down, expected.W_down) == "");
     CHECK(different(pass.grads.experts[expert].W_gate, expected.W_gate) == "");
   }
-  Matrix h = ffn.forward(w.shared, u, fp8_context()).y;
+  auto [of_shared, ab] = ffn.forward(w.shared, u, fp8_context());
+  Matrix du = ffn.backward_input(w.shared, std::move(ab), Matrix(u), Matrix(dh), fp8_context()).dx;
+  const Matrix dlogits = gate_backward(moe.config.gate, routing, dg, {});  // the gate is not in FP8
+  add_scattered(du, dispatch, du_rows);
+  du += dgrad(w.e, dlogits);
+  CHECK(different(pass.du, du) == "");
+  Matrix de = Matrix::Zero(16, 12);
+  wgrad(de, dlogits, u);
+  CHECK(different(pass.grads.e, de) == "");
+  Matrix h = of_shared;
   add_combined(h, dispatch, routing.g, y);
   CHECK(different(pass.h, h) == "");
+}
+
+TEST_CASE("swiglu and moe in fp8: a and b from F to B, and what W reads, in little more than a quarter of the bytes") {
+  constexpr Index T = 128, d = 64, f = 96;  // whole groups along the tokens; three quarters along the channels
+  MoeConfig config{d, f, f, v3_gate()};
+  const auto w = random_weights(config, 1);
+  const Matrix u = probe(T, d, 2), dh = probe(T, d, 3);
+  const SwigluFfn ffn;
+  const Moe moe(config);
+  struct Bytes {
+    std::size_t ab, deferred, expert_ab, expert_deferred;
+  };
+  const auto bytes = [&](const Context& context) {
+    auto stored = ffn.forward(w.shared, u, context).stored;
+    Bytes b{bytes_of(stored), 0, 0, 0};
+    b.deferred = bytes_of(ffn.backward_input(w.shared, std::move(stored), Matrix(u), Matrix(dh), context).deferred);
+    auto of_moe = moe.forward(w, u, context).stored;
+    b.expert_ab = bytes_of(of_moe.experts);
+    auto deferred = moe.backward_input(w, std::move(of_moe), Matrix(u), Matrix(dh), context).deferred;
+    b.expert_deferred = bytes_of(deferred.experts);
+    return b;
+  };
+  const Bytes plain = bytes({}), fp8 = bytes(fp8_context());
+  const auto ratio = [](std::size_t a, std::size_t b) { return static_cast<double>(a) / static_cast<double>(b); };
+  const double of_real = 4.0 / sizeof(real);
+  CHECK(plain.ab == 2 * T * f * sizeof(real));
+  CHECK(plain.deferred == (2 * d + 3 * f) * T * sizeof(real));
+  CHECK(ratio(fp8.ab, plain.ab) < 0.27 * of_real);
+  CHECK(ratio(fp8.deferred, plain.deferred) < 0.26 * of_real);
+  CHECK(ratio(fp8.expert_ab, plain.expert_ab) < 0.27 * of_real);
+  CHECK(ratio(fp8.expert_deferred, plain.expert_deferred) < 0.3 * of_real);  // an expert has 32 tokens to a scale
+}
+
+TEST_CASE("swiglu in fp8: a recipe that keeps nothing in FP8 keeps a and b as they are") {
+  const Moe moe(small_moe(v3_gate()));
+  const SwigluWeights<Matrix> p = random_weights(moe.config, 1).experts[0];
+  Context context;
+  context.precision = Fp8Recipe{.keep_in_fp8 = false};
+  const Matrix u = probe(10, 12, 2);
+  const auto stored = SwigluFfn{}.forward(p, u, context).stored;
+  CHECK(different(stored.a.value(), fprop(p.W_gate, u, context.precision)) == "");
+  CHECK(different(stored.b.value(), fprop(p.W_up, u, context.precision)) == "");
 }

@@ -125,8 +125,8 @@ TEST_CASE("svg: logarithmic axes go from a whole power to another and are number
   CHECK(text.find("M58.0 233.7L444.0 56.3") != std::string::npos);
   chart.lines = {{"b", {1, 2, 4, 8}, {1e-7, 0, -1, 1e9}}};
   text = svg({chart});
-  CHECK(text.find(">10\u2078<") != std::string::npos);
-  CHECK(text.find(">10\u207b\u2074<") != std::string::npos);
+  CHECK(text.find(">10\u2076<") != std::string::npos);
+  CHECK(text.find(">10\u207b\u2076<") != std::string::npos);
   CHECK(text.find("nan") == std::string::npos);
   CHECK(occurrences(text, "stroke=\"#eee\"") <= 7);
   chart.lines = {{"c", {0, -1}, {1, 1}}};

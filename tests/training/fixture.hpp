@@ -48,6 +48,7 @@ inline std::string different(TrainingState a, TrainingState b) {
     const TensorMoments &m = a.optimizer.tensors[i], &n = b.optimizer.tensors[i];
     if (m.name != n.name || m.shape != n.shape || m.m != n.m || m.v != n.v) return "moments of " + m.name;
   }
+  if (a.amaxes != b.amaxes) return "histories of amaxes";
   if (a.step != b.step || a.sequences != b.sequences || a.optimizer.step != b.optimizer.step) return "counters";
   return {};
 }

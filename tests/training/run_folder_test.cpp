@@ -160,3 +160,42 @@ TEST_CASE("run folder: what is missing or wrong is named") {
     }
   }
 }
+
+TEST_CASE("run folder: histories of delayed scaling come back bit for bit, and training goes on from them alike") {
+  TrainingOptions o = saveable_options();
+  o.precision = Fp8Recipe{.gradient = FormatId::e5m2, .scaling = Scaling::delayed};
+  const Saved saved(o);
+  TrainingState resumed = load_training_state(saved.newest(), o, fingerprint);
+  CHECK(different(resumed, saved.state) == "");
+  TrainingState forgetful = resumed;
+  forgetful.amaxes = empty_amaxes(tensors_of(forgetful.weights), o.precision.recipe);
+  Trainer trainer(o), other(o);
+  while (resumed.step < 5) trainer.step(resumed, random_text(o)), other.step(forgetful, random_text(o));
+  const TrainingState whole = train(o, 5).state;
+  CHECK(different(resumed, whole) == "");
+  CHECK(different(forgetful, whole) != "");
+}
+
+TEST_CASE("run folder: histories of amaxes that are missing or cannot be are named") {
+  TrainingOptions o = saveable_options();
+  o.precision = Fp8Recipe{.scaling = Scaling::delayed};
+  Saved saved(o);
+  const auto with_factor = [&](float amax, float factor) {
+    saved.state.amaxes.at(4).of[2].restore(std::vector<float>(16, amax), factor);
+    save_training_state(saved.scratch.folder(), o, saved.state, fingerprint);
+    return saved.refusal();
+  };
+  CHECK(with_factor(2, 3) == "nothing thrown");
+  const std::string name = "dy." + saved.state.amaxes.at(4).weight;
+  patch(saved.newest() / "amax.safetensors", name, "dX" + name.substr(2));
+  CHECK(contains(saved.refusal(), "amax.safetensors: has no tensor " + name));
+  CHECK(with_factor(1, 1) == "nothing thrown");
+  std::string text = get(saved.newest() / "amax.safetensors");
+  for (const char sign : {'\x80', '\xff'}) {  // the last factor: negative, NaN
+    text.end()[-1] = sign, text.end()[-2] = '\xc0';
+    put(saved.newest() / "amax.safetensors", text);
+    CHECK(contains(saved.refusal(), "holds values that no history has"));
+  }
+  std::filesystem::remove(saved.newest() / "amax.safetensors");
+  CHECK(contains(saved.refusal(), "amax.safetensors"));
+}

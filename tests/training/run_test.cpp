@@ -37,6 +37,8 @@ std::map<std::string, std::string> traces(const std::filesystem::path& out) {
   for (const char* const name :
        {"config.json", "model.safetensors", "optimizer.safetensors", "state.json", "tokenizer.json"})
     all[name] = get(newest_checkpoint(out).value() / name);
+  const std::filesystem::path amaxes = newest_checkpoint(out).value() / "amax.safetensors";
+  if (std::filesystem::exists(amaxes)) all["amax"] = get(amaxes);
   std::istringstream lines(get(out / "log.jsonl"));
   for (std::string line; std::getline(lines, line);) {
     auto json = nlohmann::ordered_json::parse(line);
@@ -79,13 +81,14 @@ TEST_CASE("run: asked to stop, it saves after the step and goes on from there to
 
 TEST_CASE("run: stopped after any step and resumed, it ends in the same bits as one that never stopped") {
   const Scratch scratch;
-  for (const bool bf16 : {false, true}) {
+  for (const std::string kind : {"fp32", "bf16", "fp8", "fp8:delayed"}) {
     RunSettings settings = small_run(scratch);
-    if (bf16) settings.precision = settings.moments = "bf16";
-    const std::string kind = bf16 ? "bf16 " : "fp32 ";
+    settings.precision = kind;
+    if (kind == "bf16") settings.moments = kind;
     start_run(settings, scratch / (kind + "whole"), {});
     const auto whole = traces(scratch / (kind + "whole"));
     CHECK(std::count(whole.at("log").begin(), whole.at("log").end(), '\n') == 7);
+    CHECK(whole.contains("amax") == (kind == "fp8:delayed"));
     for (const Index last : {1, 2, 3, 5, 6}) {  // before the first checkpoint, right after one, between two
       CAPTURE(last);
       const std::filesystem::path out = scratch / concat(kind, last);

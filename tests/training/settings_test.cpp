@@ -84,6 +84,10 @@ TEST_CASE("settings: the run they make: schedules on its tokens, a tenth of the 
   CHECK(o.schedules.bias_speed.after == 0);
   CHECK(o.schedules.batch == BatchSchedule{.first = 3, .full = 3, .ramp_tokens = 157});
   CHECK(o.precision == Precision::bf16);
+  RunSettings delayed = s;
+  delayed.precision = "fp8:delayed";
+  CHECK(options_of(delayed, config_by_name("tiny")).precision == Precision::fp8);
+  CHECK(options_of(delayed, config_by_name("tiny")).precision.recipe.scaling == Scaling::delayed);
   CHECK(o.adamw.moments == MomentFormat::bf16);
   CHECK(o.balance_scope == BalanceScope::batch);
   CHECK(o.balance_alpha == s.balance_alpha);
@@ -110,6 +114,7 @@ TEST_CASE("settings: a value that cannot be right is named with what it needs") 
   CHECK(contains(with([](S& s) { s.sequence_length = 513; }), "the sequence length is 513"));
   CHECK(with([](S& s) { s.micro_batch = 0; }) == "train: the micro-batch is 0 sequences; it must be at least 1");
   CHECK(with([](S& s) { s.precision = "fp4"; }) == "train: precision is 'fp4'; it must be fp32 or bf16 or fp8");
+  CHECK(contains(with([](S& s) { s.precision = "fp8:e4"; }), "there is no variant 'e4'; it must be one of fp8, "));
   CHECK(with([](S& s) { s.moments = ""; }) == "train: moments is ''; it must be fp32 or bf16");
   CHECK(with([](S& s) { s.balance_scope = "layer"; }) ==
         "train: balance_scope is 'layer'; it must be sequence or batch");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "reference/moe/balance.hpp"
@@ -244,4 +245,41 @@ TEST_CASE("step: a batch of another size than asked for is refused") {
   CHECK(message([&] { trainer.step(state, [&](Index first, Index) { return random_text(o)(first, 1); }); }) ==
         "train: the text gave 1 sequences of 8 tokens; 2 of 8 were asked for");
   check_goes_on(trainer, o, state, before);
+}
+
+TEST_CASE(
+    "step: delayed scaling remembers of each step the largest amax of its micro-batches; a step that fails, none") {
+  TrainingOptions o = micro_options();
+  o.precision = Fp8Recipe{.scaling = Scaling::delayed};
+  TrainingState state = initial_state(o);
+  Trainer trainer(o);
+  trainer.step(state, random_text(o));
+  const auto weights = tensors_of(state.weights);
+  std::map<std::string, float> largest;
+  for (const NamedTensor& w : weights) largest[w.name] = static_cast<float>(w.value->cwiseAbs().maxCoeff());
+  const std::vector<LinearAmaxes> before = state.amaxes;
+  const BatchSource broken = [](Index, Index) -> Batch { throw std::runtime_error("no text"); };
+  CHECK_THROWS_AS(trainer.step(state, broken), std::runtime_error);
+  CHECK(state.amaxes == before);
+  trainer.step(state, random_text(o));
+  Index used = 0;
+  for (const LinearAmaxes& linear : state.amaxes) {
+    CAPTURE(linear.weight);
+    const bool in_fp8 = linear.of[1].factor() != 1;
+    used += in_fp8;
+    const bool always = linear.weight.find("experts.") == std::string::npos;  // an expert may have no token
+    if (linear.weight == "embedding" || linear.weight == "head" || linear.weight.ends_with("ffn.e")) CHECK(!in_fp8);
+    else if (always) CHECK(in_fp8);
+    if (in_fp8 && always) CHECK(linear.of[1].amaxes().back() == largest.at(linear.weight));
+    for (const AmaxHistory& history : linear.of) CHECK((history.factor() != 1) == in_fp8);
+  }
+  CHECK(used > 20);
+  // all sequences in one micro-batch: other sums, the same amaxes of the first step but for their rounding
+  o.micro_batch = 6;
+  const TrainingState whole = train(o, 1).state;
+  for (std::size_t i = 0; i < before.size(); ++i)
+    for (std::size_t which : {0, 1}) {
+      const float a = before[i].of[which].amaxes().back(), b = whole.amaxes[i].of[which].amaxes().back();
+      CHECK(std::abs(a - b) <= 0.02f * b);
+    }
 }
