@@ -100,6 +100,7 @@ int oracle_describe(const OracleArguments& arguments);
 int oracle_gen(const OracleArguments& arguments);
 int oracle_run(const OracleArguments& arguments);
 int oracle_check(const OracleArguments& arguments);  ///< 1 where theirs are outside the bound
+int oracle_find(const OracleArguments& arguments);   ///< 1 where no convention gives theirs
 
 struct BenchArguments {
   std::string name;   ///< rows whose names begin so; empty: all

@@ -9,6 +9,7 @@
 #include "reference/cli/commands.hpp"
 #include "reference/core/require.hpp"
 #include "reference/oracle/case_file.hpp"
+#include "reference/oracle/find.hpp"
 #include "reference/oracle/registry.hpp"
 #include "reference/oracle/verdict.hpp"
 
@@ -96,6 +97,14 @@ int oracle_check(const OracleArguments& a) {
   const Verdict verdict = judge(op, case_of(op, a), read_tensors(a.theirs));
   fmt::print("{}", a.json ? to_json(verdict) + "\n" : text(verdict));
   return verdict.agreement == Agreement::outside ? 1 : 0;
+}
+
+int oracle_find(const OracleArguments& a) {
+  const Op& op = op_named(a.op);
+  const Case c = case_of(op, a);
+  const Search search = oracle::find(op, c, read_tensors(a.theirs));
+  fmt::print("{}", a.json ? to_json(search) + "\n" : text(search, c));
+  return search.found() ? 0 : 1;
 }
 
 }  // namespace dsv3::cli

@@ -52,11 +52,17 @@ void add_oracle(CLI::App& app, int& status) {
   add_case(*run, a);
   run->add_option("--out,-o", a->out, "safetensors file to write")->required();
 
-  auto* const check = subcommand(*o, a, "check", "Judges outputs: equal bit for bit, within the derived bound, outside",
-                                 "oracle check fp8_fprop case.safetensors mine.safetensors", oracle_check, status);
-  add_op(*check, a);
-  add_case(*check, a);
-  check->add_option("theirs", a->theirs, "safetensors file with the outputs to be judged")->required();
+  const auto add_judged = [&](const char* name, const char* what, const char* example,
+                              int (*act)(const OracleArguments&)) {
+    auto* const c = subcommand(*o, a, name, what, example, act, status);
+    add_op(*c, a);
+    add_case(*c, a);
+    c->add_option("theirs", a->theirs, "safetensors file with the outputs to be judged")->required();
+  };
+  add_judged("check", "Judges outputs: equal bit for bit, within the derived bound, outside",
+             "oracle check fp8_fprop case.safetensors mine.safetensors", oracle_check);
+  add_judged("find", "Tells which of the conventions in use, alone or two together, gives these outputs",
+             "oracle find quantise case.safetensors mine.safetensors", oracle_find);
 }
 
 }  // namespace dsv3::cli

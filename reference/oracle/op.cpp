@@ -53,6 +53,12 @@ void require_drawable(const Op& op, const Sizes& sizes) {
 
 }  // namespace
 
+Limits all_bits(const Tensors& ours) {
+  Limits limits;
+  for (const auto& [name, tensor] : ours) limits[name] = {};
+  return limits;
+}
+
 Case checked(const Op& op, Tensors inputs, const Attributes& attributes) {
   Case c{.inputs = {}, .attributes = complete(attributes, op.attributes, where(op)), .sizes = {}};
   c.sizes = sizes_of(c.attributes);

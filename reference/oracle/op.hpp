@@ -43,6 +43,9 @@ struct Limit {
 };
 using Limits = std::map<std::string, Limit, std::less<>>;
 
+/// Every bit of every output is defined.
+Limits all_bits(const Tensors& ours);
+
 /// A way to draw the inputs of a case.
 struct CaseKind {
   std::string name, what;

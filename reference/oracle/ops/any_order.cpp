@@ -76,7 +76,8 @@ Limit any_order_limit(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& h
   Index counted = 0;
   for (Index i = 0; i < error.size(); ++i) {
     const double size = sums.squares.data()[i], e = error.data()[i];
-    limit.bound[i] = sums.bound.data()[i] + roundings * sums.magnitude.data()[i] + e + 0x1p-149 * static_cast<double>(intervals);
+    limit.bound[i] =
+        sums.bound.data()[i] + roundings * sums.magnitude.data()[i] + e + 0x1p-149 * static_cast<double>(intervals);
     if (size > 0 && std::isfinite(e)) share += e * e / size, ++counted;
   }
   const double typical = 2 * std::sqrt(counted > 0 ? share / static_cast<double>(counted) : 0);

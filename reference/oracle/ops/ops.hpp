@@ -19,7 +19,4 @@ Dialect dialect_named(const std::string& name);
 AttributeSpec scale_attribute();
 AttributeSpec dialect_attribute();
 
-/// Every bit of every output is defined.
-Limits all_bits(const Case& c, const Tensors& ours);
-
 }  // namespace dsv3::oracle

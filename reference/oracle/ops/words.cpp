@@ -43,10 +43,4 @@ AttributeSpec dialect_attribute() {
   return spec;
 }
 
-Limits all_bits(const Case&, const Tensors& ours) {
-  Limits limits;
-  for (const auto& [name, tensor] : ours) limits[name] = {};
-  return limits;
-}
-
 }  // namespace dsv3::oracle
