@@ -43,11 +43,12 @@ void add_lines(std::vector<Place>& places, const std::vector<Index>& in_line, In
     add(concat("first ", what, "s of blocks of 128"), (n + block - 1) / block);
   else if (n > block && all_are([&](Index i) { return i % block == block - 1 || i == n - 1; }))
     add(concat("last ", what, "s of blocks of 128"), (n + block - 1) / block);
+  else if (std::ssize(hit) <= n / 8)
+    add(concat(hit.size(), " of ", n, " ", what, "s, ", hit[0], " the first"), std::ssize(hit));
   else if (all_are([](Index i) { return i % 2 == 1; })) add(concat("odd ", what, "s"), n / 2);
   else if (all_are([](Index i) { return i % 2 == 0; })) add(concat("even ", what, "s"), (n + 1) / 2);
   else if (hit.front() >= n / 2) add(concat("the second half of the ", what, "s"), n - n / 2);
   else if (hit.back() < (n + 1) / 2) add(concat("the first half of the ", what, "s"), (n + 1) / 2);
-  else add(concat(hit.size(), " of ", n, " ", what, "s, ", hit[0], " the first"), std::ssize(hit));
 }
 
 }  // namespace
