@@ -86,6 +86,22 @@ struct Fp8DepthArguments {
 };
 int fp8_depth(const Fp8DepthArguments& arguments);
 
+struct OracleArguments {
+  std::string op;
+  std::string kind;                ///< of the case; empty: the op's ordinary one
+  std::vector<std::string> set;    ///< "NAME=VALUE" of attributes and, where a case is drawn, of sizes
+  std::uint64_t seed = 1;          ///< of the case
+  std::string case_file, theirs;   ///< safetensors files of inputs, and of another implementation's outputs
+  std::string out;
+  bool json = false;
+};
+int oracle_list(const OracleArguments& arguments);
+int oracle_describe(const OracleArguments& arguments);
+int oracle_gen(const OracleArguments& arguments);
+int oracle_run(const OracleArguments& arguments);
+int oracle_check(const OracleArguments& arguments);  ///< 1 where theirs are outside the bound
+int oracle_find(const OracleArguments& arguments);   ///< 1 where no convention gives theirs
+
 struct BenchArguments {
   std::string name;   ///< rows whose names begin so; empty: all
   Index threads = 1;  ///< 1: seconds of the thread's own work; more: of the wall clock

@@ -13,7 +13,6 @@
 #include "reference/core/require.hpp"
 
 namespace dsv3::cli {
-namespace {
 
 /// A subcommand whose last lines of --help are an example.
 CLI::App* command(CLI::App& app, const char* name, const char* what, const char* example) {
@@ -23,6 +22,8 @@ CLI::App* command(CLI::App& app, const char* name, const char* what, const char*
               std::regex_replace(text, std::regex("\n"), "\n  " + program_name() + " "));
   return sub;
 }
+
+namespace {
 
 /// An option that takes a number from `least` to `most`. CLI11's own words name neither what is nor what is needed.
 template <class Number>
@@ -258,7 +259,7 @@ void add_bench(CLI::App& app, int& status) {
 }  // namespace
 
 void add_commands(CLI::App& app, int& status) {
-  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_fp8, add_bench})
+  for (const auto add : {add_tour, add_train, add_generate, add_forward, add_model, add_fp8, add_oracle, add_bench})
     add(app, status);
 }
 

@@ -10,4 +10,9 @@ namespace dsv3::cli {
 /// throw std::invalid_argument "--option is X; it must be ...".
 void add_commands(CLI::App& app, int& status);
 
+/// A command below `app`; each line of `example` is one to try.
+CLI::App* command(CLI::App& app, const char* name, const char* what, const char* example);
+
+void add_oracle(CLI::App& app, int& status);
+
 }  // namespace dsv3::cli

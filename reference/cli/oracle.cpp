@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "reference/checkpoint/safetensors.hpp"
+#include "reference/checkpoint/strict_json.hpp"
+#include "reference/cli/commands.hpp"
+#include "reference/core/require.hpp"
+#include "reference/oracle/case_file.hpp"
+#include "reference/oracle/find.hpp"
+#include "reference/oracle/registry.hpp"
+#include "reference/oracle/verdict.hpp"
+
+namespace dsv3::cli {
+namespace {
+
+using namespace dsv3::oracle;
+
+/// What --set says, apart: attributes of the op, and sizes.
+struct Settings {
+  Attributes attributes;
+  Sizes sizes;
+};
+
+Settings settings_of(const Op& op, const std::vector<std::string>& set) {
+  Settings settings;
+  for (const std::string& one : set) {
+    const std::size_t equals = one.find('=');
+    require(equals != std::string::npos && equals > 0, "--set", in_quotes(one), " is not NAME=VALUE");
+    const std::string name = one.substr(0, equals), value = one.substr(equals + 1);
+    const auto spec = std::ranges::find(op.attributes, name, &AttributeSpec::name);
+    if (spec != op.attributes.end()) {
+      settings.attributes[name] = attribute_from(value, *spec, "--set");
+      continue;
+    }
+    Index size = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
+    require(error == std::errc{} && end == value.data() + value.size(), "--set", in_quotes(one), ": ", name,
+            " is no attribute of ", op.name, ", and a size is a whole number");
+    settings.sizes[name] = size;
+  }
+  return settings;
+}
+
+/// A case of a file is as large as it is.
+Case case_of(const Op& op, const OracleArguments& a) {
+  const Settings settings = settings_of(op, a.set);
+  require(settings.sizes.empty(), "--set", settings.sizes.empty() ? "" : settings.sizes.begin()->first,
+          " is no attribute of ", op.name, "; the sizes are those of ", a.case_file);
+  return read_case(op, a.case_file, settings.attributes);
+}
+
+void print_written(const OracleArguments& a, const Tensors& tensors) {
+  if (a.json) return;
+  fmt::print("{}:", a.out);
+  for (const auto& [name, t] : tensors) fmt::print(" {} {} {}", name, dsv3::name(t.dtype), shape_text(t.shape));
+  fmt::print("\n");
+}
+
+}  // namespace
+
+int oracle_list(const OracleArguments& a) {
+  for (const Op& op : registry())
+    if (a.json) fmt::print("{}\n", description_json(op));
+    else fmt::print("{:<14} {}\n", op.name, op.what);
+  return 0;
+}
+
+int oracle_describe(const OracleArguments& a) {
+  const Op& op = op_named(a.op);
+  fmt::print("{}", a.json ? description_json(op) + "\n" : description(op));
+  return 0;
+}
+
+int oracle_gen(const OracleArguments& a) {
+  const Op& op = op_named(a.op);
+  const Settings settings = settings_of(op, a.set);
+  const Case c =
+      drawn(op, a.kind.empty() ? op.kinds.front().name : a.kind, a.seed, settings.sizes, settings.attributes);
+  write_case(a.out, op, c);
+  print_written(a, c.inputs);
+  return 0;
+}
+
+int oracle_run(const OracleArguments& a) {
+  const Op& op = op_named(a.op);
+  const Tensors ours = oracle::run(op, case_of(op, a));
+  write_tensors(a.out, ours);
+  print_written(a, ours);
+  return 0;
+}
+
+int oracle_check(const OracleArguments& a) {
+  const Op& op = op_named(a.op);
+  const Verdict verdict = judge(op, case_of(op, a), read_tensors(a.theirs));
+  fmt::print("{}", a.json ? to_json(verdict) + "\n" : text(verdict));
+  return verdict.agreement == Agreement::outside ? 1 : 0;
+}
+
+int oracle_find(const OracleArguments& a) {
+  const Op& op = op_named(a.op);
+  const Case c = case_of(op, a);
+  const Search search = oracle::find(op, c, read_tensors(a.theirs));
+  fmt::print("{}", a.json ? to_json(search) + "\n" : text(search, c));
+  return search.found() ? 0 : 1;
+}
+
+}  // namespace dsv3::cli

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "reference/oracle/joined.hpp"
+#include "reference/oracle/registry.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+std::string types(const TensorSpec& spec) {
+  return joined(
+      spec.dtypes, [](Dtype dtype) { return name(dtype); }, "|");
+}
+
+std::string lines(const std::vector<TensorSpec>& specs) {
+  std::string out;
+  for (const TensorSpec& s : specs)
+    out += fmt::format("  {:<12} {:<32} {:<18} {}\n", s.name, text(s.shape), types(s), s.what);
+  return out;
+}
+
+std::string line(const AttributeSpec& a) {
+  std::string out = fmt::format("  {}={}  {}{}\n", a.name, text(a.fallback), a.what,
+                                a.convention ? " (real systems differ here)" : "");
+  if (!a.choices.empty()) out += fmt::format("      one of {}\n", joined(a.choices));
+  return out;
+}
+
+/// Words in lines of at most 100 characters.
+std::string filled(const std::string& words, const std::string& indent) {
+  std::string out = indent;
+  std::size_t column = indent.size();
+  for (std::size_t begin = 0; begin < words.size();) {
+    const std::size_t end = std::min(words.find(' ', begin), words.size());
+    if (column > indent.size() && column + 1 + end - begin > 100) out += "\n" + indent, column = indent.size();
+    else if (column > indent.size()) out += ' ', ++column;
+    out += words.substr(begin, end - begin), column += end - begin;
+    begin = end + 1;
+  }
+  return out + "\n";
+}
+
+nlohmann::ordered_json as_json(const std::vector<TensorSpec>& specs) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const TensorSpec& s : specs) {
+    nlohmann::ordered_json dtypes = nlohmann::ordered_json::array();
+    for (const Dtype dtype : s.dtypes) dtypes.push_back(name(dtype));
+    all.push_back({{"name", s.name}, {"shape", s.shape}, {"dtypes", dtypes}, {"what", s.what}});
+  }
+  return all;
+}
+
+nlohmann::ordered_json as_json(const AttributeSpec& a) {
+  nlohmann::ordered_json out{{"name", a.name}, {"what", a.what}, {"choices", a.choices}, {"convention", a.convention}};
+  std::visit([&](const auto& x) { out["default"] = x; }, a.fallback);
+  if (a.least > -std::numeric_limits<double>::infinity()) out["least"] = a.least;
+  if (a.most < std::numeric_limits<double>::infinity()) out["most"] = a.most;
+  return out;
+}
+
+}  // namespace
+
+std::string description(const Op& op) {
+  std::string out = op.name + "\n" + filled(op.what, "  ") + "\n" + filled(op.contract, "  ");
+  out += "\ninputs\n" + lines(op.inputs) + "outputs\n" + lines(op.outputs);
+  if (!op.attributes.empty()) out += "attributes\n";
+  for (const AttributeSpec& a : op.attributes) out += line(a);
+  out += "kinds of cases\n";
+  for (const CaseKind& kind : op.kinds) {
+    const std::string sizes = joined(
+        kind.sizes, [](const auto& size) { return concat(size.first, "=", size.second); }, " ");
+    out += fmt::format("  {:<12} {} ({})\n", kind.name, kind.what, sizes);
+  }
+  return out;
+}
+
+std::string description_json(const Op& op) {
+  nlohmann::ordered_json attributes = nlohmann::ordered_json::array(), kinds = nlohmann::ordered_json::array();
+  for (const AttributeSpec& a : op.attributes) attributes.push_back(as_json(a));
+  for (const CaseKind& kind : op.kinds)
+    kinds.push_back({{"name", kind.name}, {"what", kind.what}, {"sizes", kind.sizes}});
+  return nlohmann::ordered_json{{"name", op.name},
+                                {"what", op.what},
+                                {"contract", op.contract},
+                                {"inputs", as_json(op.inputs)},
+                                {"outputs", as_json(op.outputs)},
+                                {"attributes", attributes},
+                                {"kinds", kinds}}
+      .dump();
+}
+
+}  // namespace dsv3::oracle

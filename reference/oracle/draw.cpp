@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/draw.hpp"
+
+#include <bit>
+#include <cmath>
+
+namespace dsv3::oracle {
+namespace {
+
+template <class F>
+FloatMatrix drawn(Index rows, Index cols, const F& draw) {
+  FloatMatrix m(rows, cols);
+  for (Index i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(draw());
+  return m;
+}
+
+}  // namespace
+
+FloatMatrix normals(Index rows, Index cols, Random& random, double std) {
+  return drawn(rows, cols, [&] { return std * random.normal(); });
+}
+
+FloatMatrix positives(Index rows, Index cols, Random& random, double std) {
+  return drawn(rows, cols, [&] { return std::abs(std * random.normal()); });
+}
+
+FloatMatrix rows_of_many_sizes(Index rows, Index cols, Random& random, int spread) {
+  FloatMatrix m = normals(rows, cols, random);
+  for (Index i = 0; i < rows; ++i)
+    m.row(i) *= std::ldexp(1.0f, static_cast<int>(random.below(2 * spread + 1)) - spread);
+  return m;
+}
+
+FloatMatrix random_finite(Index rows, Index cols, Random& random) {
+  return drawn(rows, cols, [&] {
+    float x = NAN;
+    while (!std::isfinite(x)) x = std::bit_cast<float>(static_cast<std::uint32_t>(random.bits() >> 32));
+    return x;
+  });
+}
+
+FloatMatrix sprinkled(FloatMatrix m, const std::vector<float>& values, Index every, Random& random) {
+  for (Index i = 0; i < m.size(); ++i)
+    if (random.below(every) == 0) m.data()[i] = values[static_cast<std::size_t>(random.below(std::ssize(values)))];
+  return m;
+}
+
+}  // namespace dsv3::oracle

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/ops/any_order.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "reference/core/threads.hpp"
+#include "reference/linear/fp8_bounds.hpp"
+#include "reference/linear/gemm.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+constexpr double u = 0x1p-24;
+constexpr double upwards = 1 + 0x1p-12;  // more than the roundings of FP32 sums of 128 magnitudes
+
+/// Magnitudes of an operand's values in one interval, without scales: [size, depth], or their squares.
+FloatMatrix magnitudes(const Fp8Part& part, Index k, Index depth, bool squared) {
+  FloatMatrix out(part.size, depth);
+  for (Index i = 0; i < part.size; ++i)
+    for (Index j = 0; j < depth; ++j) {
+      const float x = std::abs(part.value(i, k + j));
+      out(i, j) = squared ? x * x : x;
+    }
+  return out;
+}
+
+/// What an element has summed up of its intervals.
+struct Sums {
+  Bounds bound, magnitude, squares;
+};
+
+/// What a product of n terms can lose in an interval whose magnitudes add up to T.
+double lost(const Accumulation& how, double T, Index n) {
+  if (T == 0) return 0;
+  const int log_T = static_cast<int>(std::bit_cast<std::uint64_t>(T) >> 52) - 1023;  // floor(log2 T)
+  if (how.sum == Accumulation::Sum::exact) return std::ldexp(1.0, log_T - 24);
+  if (how.sum == Accumulation::Sum::fp32_chain) return static_cast<double>(n) * std::ldexp(1.0, log_T - 24);
+  const Index steps = (n + how.together() - 1) / how.together();
+  const int F = std::min(how.fraction_bits, how.output_fraction_bits);
+  return static_cast<double>(n + 2 * steps) * std::ldexp(1.0, log_T - F);
+}
+
+void add_interval(Sums& sums, const Fp8Part& a, const Fp8Part& b, Index k, Index n, const Accumulation& how) {
+  FloatMatrix T(a.size, b.size), squares(a.size, b.size);
+  multiply_nt(T, magnitudes(a, k, n, false), magnitudes(b, k, n, false));
+  multiply_nt(squares, magnitudes(a, k, n, true), magnitudes(b, k, n, true));
+  parallel_for(a.size, [&](Index i) {
+    for (Index j = 0; j < b.size; ++j) {
+      const double s = std::abs(double{a.scale(i, k)} * b.scale(j, k)), t = T(i, j) * upwards;
+      sums.bound(i, j) += lost(how, t, n) * s;
+      sums.magnitude(i, j) += t * s;
+      sums.squares(i, j) += squares(i, j) * s * s;
+    }
+  });
+}
+
+}  // namespace
+
+Limit any_order_limit(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& how, const FloatMatrix& ours,
+                      const FloatMatrix& exact, const FloatMatrix& begin) {
+  Sums sums{Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size)};
+  const Index interval = how.accumulation.interval, intervals = (a.depth + interval - 1) / interval;
+  for (Index k = 0; k < a.depth; k += interval)
+    add_interval(sums, a, b, k, std::min(interval, a.depth - k), how.accumulation);
+  if (begin.size() > 0) sums.magnitude += begin.cast<double>().cwiseAbs();
+  const Bounds error = (ours - exact).cast<double>().cwiseAbs();
+
+  // Each interval: its scale, the product with it and the addition are rounded.
+  const double roundings = static_cast<double>(3 * intervals + 2) * u;
+  Limit limit;
+  limit.bound.resize(static_cast<std::size_t>(error.size()));
+  limit.spread.resize(limit.bound.size());
+  double share = 0;  // mean of (error / sqrt(sum p^2))^2
+  Index counted = 0;
+  for (Index i = 0; i < error.size(); ++i) {
+    const double size = sums.squares.data()[i], e = error.data()[i];
+    limit.bound[i] =
+        sums.bound.data()[i] + roundings * sums.magnitude.data()[i] + e + 0x1p-149 * static_cast<double>(intervals);
+    if (size > 0 && std::isfinite(e)) share += e * e / size, ++counted;
+  }
+  const double typical = 2 * std::sqrt(counted > 0 ? share / static_cast<double>(counted) : 0);
+  const double in_fp32 = 4 * u * std::sqrt(static_cast<double>(a.depth));
+  for (Index i = 0; i < error.size(); ++i)
+    limit.spread[i] = std::max((typical + in_fp32) * std::sqrt(sums.squares.data()[i]), 0x1p-149);
+  return limit;
+}
+
+}  // namespace dsv3::oracle

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/registry.hpp"
+
+#include <algorithm>
+
+#include "reference/checkpoint/strict_json.hpp"
+#include "reference/oracle/joined.hpp"
+#include "reference/oracle/ops/ops.hpp"
+
+namespace dsv3::oracle {
+
+const std::vector<Op>& registry() {
+  static const std::vector<Op> all = [] {
+    std::vector<Op> ops;
+    for (std::vector<Op> family : {format_ops(), fp8_gemm_ops()}) std::ranges::move(family, std::back_inserter(ops));
+    return ops;
+  }();
+  return all;
+}
+
+const Op& op_named(std::string_view name) {
+  const auto found = std::ranges::find(registry(), name, &Op::name);
+  if (found != registry().end()) return *found;
+  throw std::invalid_argument(
+      concat("oracle: there is no op ", in_quotes(name), "; it must be one of ", joined(registry(), &Op::name)));
+}
+
+}  // namespace dsv3::oracle

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/verdict.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "reference/checkpoint/safetensors.hpp"
+#include "reference/checkpoint/strict_json.hpp"
+#include "reference/core/require.hpp"
+#include "reference/formats/bounds.hpp"
+#include "reference/oracle/places.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+bool is_float(Dtype dtype) { return is_plain_float(dtype) || dtype == Dtype::f8_e4m3 || dtype == Dtype::f8_e5m2; }
+
+/// The distance of neighbouring numbers of a type around x.
+double step(Dtype dtype, double x) {
+  switch (dtype) {
+    case Dtype::f16:
+      return 2 * cast_bound(FormatId::fp16, std::min(std::abs(x), 65504.0));
+    case Dtype::bf16:
+      return 2 * cast_bound(FormatId::bf16, std::min(std::abs(x), 0x1.FEp127));
+    case Dtype::f8_e4m3:
+      return 2 * cast_bound(FormatId::e4m3, std::min(std::abs(x), 448.0));
+    case Dtype::f8_e5m2:
+      return 2 * cast_bound(FormatId::e5m2, std::min(std::abs(x), 57344.0));
+    case Dtype::f32:
+      return std::ldexp(1, std::max(std::ilogb(std::max(std::abs(x), 0x1p-126)), -126) - 23);
+    case Dtype::f64:
+      return std::ldexp(1, std::max(std::ilogb(std::max(std::abs(x), 0x1p-1022)), -1022) - 52);
+    default:
+      return 1;
+  }
+}
+
+bool same_bits(double a, double b) {
+  return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
+}
+
+/// One output compared element by element.
+class Comparison {
+ public:
+  Comparison(const Tensor& ours, const Tensor& theirs, const Limit& limit)
+      : a_(values(ours)), b_(values(theirs)), limit_(limit), type_(theirs.dtype), ours_type_(ours.dtype) {}
+
+  /// How much the element uses of what it may; above 1: outside.
+  double share(std::size_t i) const {
+    if (same_bits(a_[i], b_[i])) return 0;
+    if (limit_.bound.empty()) return INFINITY;
+    const double difference = std::abs(a_[i] - b_[i]);
+    if (!std::isfinite(a_[i]) || !std::isfinite(b_[i])) return std::isinf(limit_.bound[i]) ? 0.5 : INFINITY;
+    if (difference == 0) return 0;
+    const double allowed = bound(i);
+    return allowed > 0 ? difference / allowed : INFINITY;
+  }
+  /// Of values rounded to a type of fewer digits than ours.
+  double bound(std::size_t i) const {
+    if (limit_.bound.empty()) return 0;
+    const double far = std::abs(a_[i]) + limit_.bound[i];
+    return limit_.bound[i] + (type_ == ours_type_ || !std::isfinite(far) ? 0 : step(type_, far) / 2);
+  }
+  double rms() const {
+    if (limit_.spread.empty() || a_.empty()) return 0;
+    double sum = 0;
+    for (std::size_t i = 0; i < a_.size(); ++i) {
+      const double rounding = type_ == ours_type_ ? 0 : step(type_, a_[i]) / std::sqrt(12.0);
+      const double spread = std::hypot(limit_.spread[i], rounding), difference = a_[i] - b_[i];
+      if (difference != 0 && std::isfinite(difference)) sum += difference * difference / (spread * spread);
+    }
+    return std::sqrt(sum / static_cast<double>(a_.size()));
+  }
+  void judge(TensorVerdict& v) const {
+    std::size_t at = 0;
+    bool found = false;
+    for (std::size_t i = 0; i < a_.size(); ++i) {
+      const double s = share(i);
+      v.different += !same_bits(a_[i], b_[i]);
+      if (s > 1 && v.outside++ == 0) at = i, found = true;
+      if (!found && s > v.share) at = i;
+      v.share = std::max(v.share, s);
+    }
+    if (v.different > 0) describe(v, at);
+    v.rms = rms();
+  }
+  bool is_outside(std::size_t i) const { return share(i) > 1; }
+
+ private:
+  void describe(TensorVerdict& v, std::size_t i) const {
+    v.ours = a_[i], v.theirs = b_[i], v.bound = bound(i);
+    v.ulps = std::abs(a_[i] - b_[i]) / step(type_, a_[i]);
+    v.index = {static_cast<Index>(i)};
+  }
+
+  Doubles a_, b_;
+  const Limit& limit_;
+  Dtype type_, ours_type_;
+};
+
+/// Why nothing can be compared, or nothing.
+std::string incomparable(const Tensor& ours, const Tensor& theirs, const Limit& limit) {
+  if (theirs.shape != ours.shape)
+    return concat("has the shape ", shape_text(theirs.shape), "; it must be ", shape_text(ours.shape));
+  const bool type_fits = limit.bound.empty() ? theirs.dtype == ours.dtype : is_float(theirs.dtype);
+  if (!type_fits) return concat("is ", name(theirs.dtype), "; it must be ", name(ours.dtype));
+  return {};
+}
+
+TensorVerdict judged(const std::string& name, const Tensor& ours, const Tensor& theirs, const Limit& limit) {
+  TensorVerdict v{.name = name, .why = incomparable(ours, theirs, limit), .elements = ours.size()};
+  if (!v.why.empty()) return v;
+  const Comparison comparison(ours, theirs, limit);
+  comparison.judge(v);
+  if (!v.index.empty()) v.index = index_of(v.index[0], ours.shape);
+  v.agreement = v.outside > 0 || !(v.rms <= 1) ? Agreement::outside
+                : v.different > 0              ? Agreement::within
+                                               : Agreement::bits;
+  if (v.outside > 0)
+    v.places = places_of(ours.shape, [&](Index i) { return comparison.is_outside(static_cast<std::size_t>(i)); });
+  else if (v.agreement == Agreement::outside)
+    v.why = concat("each element is within its bound, but together they are ", v.rms,
+                   " times as far off as a sound implementation is");
+  return v;
+}
+
+}  // namespace
+
+Verdict judge(const Op& op, const Tensors& ours, const Limits& limits, const Tensors& theirs) {
+  for (const auto& [name, tensor] : theirs)
+    require(ours.contains(name), "oracle " + op.name, "there is no output ", in_quotes(name));
+  Verdict verdict;
+  for (const TensorSpec& spec : op.outputs) {
+    const auto found = theirs.find(spec.name);
+    verdict.tensors.push_back(found == theirs.end()
+                                  ? TensorVerdict{.name = spec.name, .why = "is missing"}
+                                  : judged(spec.name, ours.at(spec.name), found->second, limits.at(spec.name)));
+    verdict.agreement = std::max(verdict.agreement, verdict.tensors.back().agreement);
+  }
+  return verdict;
+}
+
+Verdict judge(const Op& op, const Case& c, const Tensors& theirs) {
+  const Tensors ours = run(op, c);
+  return judge(op, ours, op.limits(c, ours), theirs);
+}
+
+}  // namespace dsv3::oracle

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/trained.hpp"
+
+using namespace dsv3;
+using namespace dsv3::test;
+
+TEST_CASE("dsv3 oracle: gen, run, check and find work on files; check and find end with 1 where theirs are not ours") {
+  const Scratch scratch;
+  const std::string c = scratch / "case.safetensors", ours = scratch / "ours.safetensors",
+                    others = scratch / "others.safetensors";
+  const auto ok = [](const std::vector<std::string>& arguments) {
+    const Ended e = run(arguments);
+    CHECK(e.err == "");
+    CHECK(e.status == 0);
+    return e.out;
+  };
+  ok({"oracle", "gen", "quantise", "--kind", "groups", "--set", "M=9", "--seed", "7", "-o", c});
+  const std::string bytes = get(c);
+  ok({"oracle", "gen", "quantise", "--kind", "groups", "--set", "M=9", "--seed", "7", "-o", c});
+  CHECK(get(c) == bytes);
+  CHECK(contains(ok({"oracle", "run", "quantise", c, "-o", ours}), "q F8_E4M3 [9, 512] s F32 [9, 4]"));
+  CHECK(contains(ok({"oracle", "check", "quantise", c, ours}), "q: equal bit for bit, 4608 elements"));
+
+  ok({"oracle", "run", "quantise", c, "--set", "dialect=deepseek_v32", "--set", "rounding=toward_zero", "-o", others});
+  const Ended check = run({"oracle", "check", "quantise", c, others, "--json"});
+  CHECK(check.status == 1);
+  CHECK(nlohmann::json::parse(check.out).at("agreement") == "OUTSIDE");
+  CHECK(contains(ok({"oracle", "find", "quantise", c, others}), "rounding=toward_zero instead of nearest_even"));
+  CHECK(run({"oracle", "find", "quantise", c, c}).status == 2);  // no outputs at all
+}
+
+TEST_CASE("dsv3 oracle: describe and list say all there is, as text and as JSON") {
+  CHECK(contains(run({"oracle", "list"}).out, "fp8_fprop"));
+  const Ended e = run({"oracle", "describe", "fp8_wgrad", "--json"});
+  CHECK(nlohmann::json::parse(e.out).at("inputs").size() == 5);
+  CHECK(contains(run({"oracle", "describe", "quantise"}).out, "[ceil(M/group_rows), ceil(K/group_cols)]"));
+}
+
+TEST_CASE("dsv3 oracle: what cannot be is refused with what is and what is needed") {
+  const Scratch scratch;
+  const std::string c = scratch / "case.safetensors";
+  REQUIRE(run({"oracle", "gen", "cast", "-o", c}).status == 0);
+  const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
+    CHECK(not_refused(run(arguments), "dsv3 oracle: " + message) == "");
+  };
+  refused({"oracle", "run", "fast", c, "-o", c}, "there is no op \"fast\"; it must be one of cast, quantise");
+  refused({"oracle", "run", "quantise", c, "-o", c}, c + ": is a case of \"cast\", not of quantise");
+  refused({"oracle", "gen", "cast", "--kind", "odd", "-o", c}, "oracle cast: there is no kind of case \"odd\"; it has");
+  refused({"oracle", "gen", "cast", "--set", "M", "-o", c}, "--set: \"M\" is not NAME=VALUE");
+  refused({"oracle", "gen", "cast", "--set", "Q=3", "-o", c}, "oracle cast: there is no size \"Q\"; it has M, N");
+  refused({"oracle", "gen", "cast", "--set", "M=-3", "-o", c}, "oracle cast: M is -3");
+  refused({"oracle", "run", "cast", c, "--set", "format=fp7", "-o", c}, "--set: format is \"fp7\"; it must be one of");
+  refused({"oracle", "check", "cast", c, scratch / "none"}, (scratch / "none"));
+  put(scratch / "short", get(c).substr(0, 100));
+  refused({"oracle", "check", "cast", scratch / "short", c}, (scratch / "short"));
+  CHECK(run({"oracle"}).status == 2);
+}

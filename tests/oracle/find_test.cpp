@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/find.hpp"
+
+#include <doctest/doctest.h>
+
+#include "reference/oracle/registry.hpp"
+
+using namespace dsv3;
+using namespace dsv3::oracle;
+
+namespace {
+
+Case with(Case c, const Attributes& changes) {
+  for (const auto& [name, value] : changes) c.attributes[name] = value;
+  return c;
+}
+
+/// The outputs under other attributes are found, and nothing with fewer changes is.
+void check_found(const Op& op, const Case& c, const Attributes& changes) {
+  const Search search = find(op, c, run(op, with(c, changes)));
+  CAPTURE(op.name);
+  CAPTURE(to_json(changes));
+  CAPTURE(text(search, c));
+  CHECK(search.found());
+  CHECK(std::ranges::any_of(search.best, [&](const Finding& f) { return f.different == 0 && f.changed == changes; }));
+}
+
+}  // namespace
+
+TEST_CASE("find: tells every convention of every op from the one in the case, where the case can tell them apart") {
+  for (const Op& op : registry())
+    for (const AttributeSpec& spec : op.attributes) {
+      if (!spec.convention) continue;
+      for (const std::string& choice : spec.choices) {
+        const Case c = drawn(op, op.kinds.front().name, 3, {}, {});
+        if (c.attributes.at(spec.name) == Attribute(choice)) continue;
+        const Tensors theirs = run(op, with(c, {{spec.name, choice}}));
+        const Search search = find(op, c, theirs);
+        CAPTURE(op.name);
+        CAPTURE(choice);
+        CHECK(search.found());
+      }
+    }
+}
+
+TEST_CASE("find: two conventions at once, where no single one does it") {
+  const Op &quantise = op_named("quantise"), &fprop = op_named("fp8_fprop");
+  check_found(quantise, drawn(quantise, "groups", 3, {}, {}),
+              {{"dialect", std::string("deepseek_v32")}, {"rounding", std::string("toward_zero")}});
+  check_found(fprop, drawn(fprop, "ordinary", 3, {}, {}),
+              {{"accumulation", std::string("exact")}, {"scale_order", std::string("in_turn")}});
+}
+
+TEST_CASE("find: says so where nothing gives the bits, and what comes nearest") {
+  const Op& op = op_named("quantise");
+  const Case c = drawn(op, "ordinary", 3, {}, {});
+  Tensors theirs = run(op, with(c, {{"rounding", std::string("toward_zero")}}));
+  Codes q = codes(theirs.at("q"));
+  q(1, 2) ^= 1;
+  theirs["q"] = tensor(theirs.at("q").dtype, q);
+  const Search search = find(op, c, theirs);
+  CHECK_FALSE(search.found());
+  CHECK(search.best.front().different == 1);
+  CHECK(search.best.front().changed == Attributes{{"rounding", std::string("toward_zero")}});
+  CHECK(text(search, c).find("1 elements differ: rounding=toward_zero instead of nearest_even") != std::string::npos);
+}
