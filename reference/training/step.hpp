@@ -41,9 +41,9 @@ class Trainer {
 
   /// Changes `state` by one step. The batch is cut into micro-batches whose gradients add up in FP32; every token
   /// weighs 1/tokens of the step, however the batch is cut.
-  /// Throws NotFinite where logits of the gate or the gradient norm are not finite, std::invalid_argument for a batch of another size
-  /// than asked for, and what `batches` throws; the state is then as before and the next step starts from zero
-  /// gradients.
+  /// Throws NotFinite where logits of the gate or the gradient norm are not finite, std::invalid_argument for a batch
+  /// of another size than asked for, and what `batches` throws; the state is then as before and the next step starts
+  /// from zero gradients.
   StepReport step(TrainingState& state, const BatchSource& batches);
 
   const Model& model() const { return model_; }
