@@ -88,10 +88,10 @@ int fp8_depth(const Fp8DepthArguments& arguments);
 
 struct OracleArguments {
   std::string op;
-  std::string kind;                ///< of the case; empty: the op's ordinary one
-  std::vector<std::string> set;    ///< "NAME=VALUE" of attributes and, where a case is drawn, of sizes
-  std::uint64_t seed = 1;          ///< of the case
-  std::string case_file, theirs;   ///< safetensors files of inputs, and of another implementation's outputs
+  std::string kind;               ///< of the case; empty: the op's ordinary one
+  std::vector<std::string> set;   ///< "NAME=VALUE" of attributes and, where a case is drawn, of sizes
+  std::uint64_t seed = 1;         ///< of the case
+  std::string case_file, theirs;  ///< safetensors files of inputs, and of another implementation's outputs
   std::string out;
   bool json = false;
 };
