@@ -46,12 +46,13 @@ class Finder {
     Case other = case_;
     for (const Change& change : changes)
       other.attributes[change.attribute] = finding.changed[change.attribute] = change.value;
+    Tensors ours;
     try {
-      const Tensors ours = run(op_, other);
-      finding.verdict = judge(op_, ours, all_bits(ours), theirs_);
+      ours = run(op_, other);
     } catch (const std::invalid_argument&) {
       return;
     }
+    finding.verdict = judge(op_, ours, all_bits(ours), theirs_);
     finding.different = different(finding.verdict);
     ++search.tried;
     search.best.push_back(std::move(finding));

@@ -7,7 +7,7 @@ using namespace dsv3::test;
 
 namespace {
 
-const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model", "fp8", "bench"};
+const std::vector<std::string> commands = {"tour", "train", "generate", "forward", "model", "fp8", "oracle", "bench"};
 
 std::string golden(const std::string& name) { return std::string(DSV3_SOURCE_DIR) + "/tests/golden/hf/" + name; }
 
@@ -18,7 +18,7 @@ TEST_CASE(
   CHECK(not_refused(run({}), "dsv3: A subcommand is required") == "");
   CHECK(not_refused(
             run({"nonsense"}),
-            "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, fp8, bench\n") ==
+            "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, fp8, oracle, bench\n") ==
         "");
   CHECK(not_refused(run({"--nonsense"}), "dsv3: there is no option --nonsense\n") == "");
   CHECK(not_refused(run({""}), "there is no command ''") == "");

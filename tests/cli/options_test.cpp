@@ -58,7 +58,7 @@ TEST_CASE("options: what is no command or option is said with the one that was p
   const auto said = [&](const std::vector<std::string>& arguments, const std::string& line) {
     return not_said(scratch, arguments, line + (arguments.size() > 1 ? "; --help shows what there is" : ""));
   };
-  const std::string there_are = "'; there are tour, train, generate, forward, model, fp8, bench";
+  const std::string there_are = "'; there are tour, train, generate, forward, model, fp8, oracle, bench";
   CHECK(said({"trian"}, "dsv3: there is no command 'trian" + there_are + "; did you mean train?") == "");
   CHECK(said({"genrate"}, "dsv3: there is no command 'genrate" + there_are + "; did you mean generate?") == "");
   CHECK(said({"Tour"}, "dsv3: there is no command 'Tour" + there_are + "; did you mean tour?") == "");
