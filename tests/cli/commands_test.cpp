@@ -16,10 +16,9 @@ std::string golden(const std::string& name) { return std::string(DSV3_SOURCE_DIR
 TEST_CASE(
     "dsv3: without arguments, with an unknown command or option it ends with 2 and says on stderr what is wrong") {
   CHECK(not_refused(run({}), "dsv3: A subcommand is required") == "");
-  CHECK(not_refused(
-            run({"nonsense"}),
-            "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, fp8, oracle, bench\n") ==
-        "");
+  CHECK(not_refused(run({"nonsense"}),
+                    "dsv3: there is no command 'nonsense'; there are tour, train, generate, forward, model, fp8, "
+                    "oracle, bench\n") == "");
   CHECK(not_refused(run({"--nonsense"}), "dsv3: there is no option --nonsense\n") == "");
   CHECK(not_refused(run({""}), "there is no command ''") == "");
   for (const std::string& c : commands) CHECK(not_refused(run({c, "--nonsense"}), "dsv3 " + c + ": ") == "");
