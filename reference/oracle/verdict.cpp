@@ -13,8 +13,6 @@
 namespace dsv3::oracle {
 namespace {
 
-bool is_float(Dtype dtype) { return is_plain_float(dtype) || dtype == Dtype::f8_e4m3 || dtype == Dtype::f8_e5m2; }
-
 /// The distance of neighbouring numbers of a type around x.
 double step(Dtype dtype, double x) {
   switch (dtype) {
@@ -50,7 +48,7 @@ class Comparison {
     if (same_bits(a_[i], b_[i])) return 0;
     if (limit_.bound.empty()) return INFINITY;
     const double difference = std::abs(a_[i] - b_[i]);
-    if (!std::isfinite(a_[i]) || !std::isfinite(b_[i])) return std::isinf(limit_.bound[i]) ? 0.5 : INFINITY;
+    if (!std::isfinite(a_[i]) || !std::isfinite(b_[i])) return INFINITY;
     if (difference == 0) return 0;
     const double allowed = bound(i);
     return allowed > 0 ? difference / allowed : INFINITY;
@@ -102,7 +100,7 @@ class Comparison {
 std::string incomparable(const Tensor& ours, const Tensor& theirs, const Limit& limit) {
   if (theirs.shape != ours.shape)
     return concat("has the shape ", shape_text(theirs.shape), "; it must be ", shape_text(ours.shape));
-  const bool type_fits = limit.bound.empty() ? theirs.dtype == ours.dtype : is_float(theirs.dtype);
+  const bool type_fits = limit.bound.empty() ? theirs.dtype == ours.dtype : is_plain_float(theirs.dtype);
   if (!type_fits) return concat("is ", name(theirs.dtype), "; it must be ", name(ours.dtype));
   return {};
 }

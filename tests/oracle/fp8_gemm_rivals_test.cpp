@@ -146,3 +146,16 @@ TEST_CASE("fp8_fprop: promotion removed is caught on N(0, 1), where calc_diff < 
   CHECK(judge(op, c, {{"y", tensor(product(hopper_fp8_wgmma.promoted_every(64)))}}).agreement == Agreement::within);
   CHECK(judge(op, c, {{"y", tensor(product(fp32_sums))}}).agreement == Agreement::within);
 }
+
+TEST_CASE("fp8_wgrad: sums in another order are accepted, also where dW is far larger than what is added to it") {
+  const Op& op = op_named("fp8_wgrad");
+  Tensors inputs = drawn(op, "ordinary", 1, {{"T", 512}}, {}).inputs;
+  const FloatMatrix dW = float_matrix(inputs.at("dW"));
+  for (const float size : {0.0f, 1.0f, 1e6f}) {
+    inputs["dW"] = tensor(FloatMatrix(size * dW));
+    const Case ours = checked(op, inputs, {{"accumulation", std::string("fp32")}});
+    const Case theirs = checked(op, inputs, {{"accumulation", std::string("exact")}, {"promotion", Index{32}}});
+    CAPTURE(size);
+    CHECK(judge(op, ours, run(op, theirs)).agreement != Agreement::outside);
+  }
+}

@@ -73,6 +73,7 @@ TEST_CASE("verdict: NaN and infinity agree only with themselves, whatever the bo
     b(1, 1) = bad;
     CHECK(judged(tensor(a), tensor(b), everywhere(a, 1e30)).agreement == Agreement::outside);
     CHECK(judged(tensor(b), tensor(a), everywhere(a, 1e30)).agreement == Agreement::outside);
+    CHECK(judged(tensor(a), tensor(b), everywhere(a, infinity)).agreement == Agreement::outside);
     CHECK(judged(tensor(b), tensor(b), everywhere(a, 0)).agreement == Agreement::bits);
   }
 }
@@ -103,6 +104,8 @@ TEST_CASE("verdict: another shape or type, a missing and an unknown tensor") {
   const Tensor y = tensor(ramp(2, 3));
   CHECK(judged(y, tensor(ramp(3, 2)), {}).why == "has the shape [3, 2]; it must be [2, 3]");
   CHECK(judged(y, rounded(Dtype::bf16, ramp(2, 3), {2, 3}), {}).why == "is BF16; it must be F32");
+  const Tensor in_e4m3 = tensor(Dtype::f8_e4m3, Codes::Zero(2, 3));
+  CHECK(judged(y, in_e4m3, everywhere(ramp(2, 3), 1e9)).why == "is F8_E4M3; it must be F32");
   CHECK(judge(op_with_y(), {{"y", y}}, {{"y", Limit{}}}, {}).tensors[0].why == "is missing");
   CHECK_THROWS_AS(judge(op_with_y(), {{"y", y}}, {{"y", Limit{}}}, {{"z", y}}), std::invalid_argument);
 }

@@ -82,8 +82,10 @@ Limit any_order_limit(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& h
   }
   const double typical = 2 * std::sqrt(counted > 0 ? share / static_cast<double>(counted) : 0);
   const double in_fp32 = 4 * u * std::sqrt(static_cast<double>(a.depth));
-  for (Index i = 0; i < error.size(); ++i)
-    limit.spread[i] = std::max((typical + in_fp32) * std::sqrt(sums.squares.data()[i]), 0x1p-149);
+  for (Index i = 0; i < error.size(); ++i) {
+    const double added_to = begin.size() > 0 ? 2 * u * std::abs(begin.data()[i]) : 0;  // ours and theirs round with it
+    limit.spread[i] = std::max((typical + in_fp32) * std::sqrt(sums.squares.data()[i]) + added_to, 0x1p-149);
+  }
   return limit;
 }
 
