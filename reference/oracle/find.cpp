@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "reference/core/require.hpp"
 #include "reference/oracle/joined.hpp"
@@ -26,14 +27,17 @@ std::vector<Change> changes_of(const Op& op, const Case& c) {
     if (const bool* on = std::get_if<bool>(&now)) all.push_back({spec.name, !*on});
     for (const std::string& choice : spec.choices)
       if (now != Attribute(choice)) all.push_back({spec.name, choice});
+    for (const Attribute& other : spec.others)
+      if (now != other) all.push_back({spec.name, other});
   }
   return all;
 }
 
-Index different(const Verdict& verdict) {
+/// Elements over all outputs; all those of an output that cannot be compared.
+Index counted(const Verdict& verdict, Index TensorVerdict::*which) {
   Index sum = 0;
   for (const TensorVerdict& v : verdict.tensors)
-    sum += v.agreement == Agreement::outside && v.different == 0 ? v.elements : v.different;
+    sum += v.agreement == Agreement::outside && v.different == 0 ? v.elements : v.*which;
   return sum;
 }
 
@@ -52,11 +56,16 @@ class Finder {
     } catch (const std::invalid_argument&) {
       return;
     }
-    finding.verdict = judge(op_, ours, all_bits(ours), theirs_);
-    finding.different = different(finding.verdict);
+    finding.verdict = judge(op_, other, ours, theirs_);
+    finding.different = counted(finding.verdict, &TensorVerdict::different);
+    finding.outside = counted(finding.verdict, &TensorVerdict::outside);
     ++search.tried;
     search.best.push_back(std::move(finding));
-    std::ranges::stable_sort(search.best, {}, &Finding::different);
+    std::ranges::stable_sort(search.best, {}, [](const Finding& f) {
+      // Of what is within bounds the simplest reading is the likeliest.
+      const std::size_t steps = f.verdict.agreement == Agreement::within ? f.changed.size() : 0;
+      return std::tuple(f.verdict.agreement, steps, f.outside, f.different);
+    });
     search.best.resize(std::min<std::size_t>(search.best.size(), 4));
   }
   Search search;
@@ -81,7 +90,12 @@ Search find(const Op& op, const Case& c, const Tensors& theirs) {
   Finder finder(op, c, theirs);
   finder.attempt({});
   for (const Change& change : changes) finder.attempt({change});
-  for (std::size_t i = 0; i < changes.size() && !finder.search.found(); ++i)
+  const auto enough = [&] {
+    const Agreement best =
+        finder.search.best.empty() ? Agreement::outside : finder.search.best.front().verdict.agreement;
+    return best == Agreement::bits || (best == Agreement::within && op.imitate);
+  };
+  for (std::size_t i = 0; i < changes.size() && !enough(); ++i)
     for (std::size_t j = i + 1; j < changes.size(); ++j)
       if (changes[i].attribute != changes[j].attribute) finder.attempt({changes[i], changes[j]});
   return finder.search;
@@ -89,11 +103,13 @@ Search find(const Op& op, const Case& c, const Tensors& theirs) {
 
 std::string text(const Search& search, const Case& c) {
   std::string out;
-  if (!search.found()) out = fmt::format("none of {} readings gives these bits; the nearest:\n", search.tried);
+  if (!search.found()) out = fmt::format("none of {} readings gives these values; the nearest:\n", search.tried);
   for (const Finding& finding : search.best) {
-    if (search.found() && finding.different > 0) break;
-    out += search.found() ? fmt::format("equal bit for bit: {}\n", in_words(finding, c))
-                          : fmt::format("  {} elements differ: {}\n", finding.different, in_words(finding, c));
+    if (finding.verdict.agreement != search.best.front().verdict.agreement) break;
+    const std::string reading = in_words(finding, c);
+    if (finding.verdict.agreement == Agreement::bits) out += fmt::format("equal bit for bit: {}\n", reading);
+    else if (search.found()) out += fmt::format("within the bound: {}\n", reading);
+    else out += fmt::format("  {} elements are outside, {} differ: {}\n", finding.outside, finding.different, reading);
   }
   return out;
 }
@@ -101,7 +117,10 @@ std::string text(const Search& search, const Case& c) {
 std::string to_json(const Search& search) {
   nlohmann::ordered_json best = nlohmann::ordered_json::array();
   for (const Finding& f : search.best)
-    best.push_back({{"changed", nlohmann::ordered_json::parse(to_json(f.changed))}, {"different", f.different}});
+    best.push_back({{"changed", nlohmann::ordered_json::parse(to_json(f.changed))},
+                    {"agreement", name(f.verdict.agreement)},
+                    {"outside", f.outside},
+                    {"different", f.different}});
   return nlohmann::ordered_json{{"found", search.found()}, {"tried", search.tried}, {"best", best}}.dump();
 }
 

@@ -10,17 +10,21 @@ namespace dsv3::oracle {
 struct Finding {
   Attributes changed;
   Verdict verdict;
-  Index different = 0;  ///< elements, over all outputs; all those of an output that cannot be compared
+  /// Elements, over all outputs; all those of an output that cannot be compared.
+  Index outside = 0, different = 0;
 };
 
 struct Search {
   Index tried = 0;
-  std::vector<Finding> best;  ///< those with the fewest differing elements, at most four, the fewest changes first
-  bool found() const { return !best.empty() && best.front().different == 0; }
+  /// At most four: those with the best agreement, then the fewest elements outside, the fewest that differ, and the
+  /// fewest changes.
+  std::vector<Finding> best;
+  bool found() const { return !best.empty() && best.front().verdict.agreement != Agreement::outside; }
 };
 
-/// Runs the op as it is, with every other choice of each attribute that is a convention, and, where none of these gives
-/// their bits, with every two of them. A choice that the op refuses for this case is passed over.
+/// Judges theirs against the op as it is, with every other choice of each attribute that is a convention, and, where
+/// none of these gives their bits (for an op with a twin: is within its bounds), with every two of them. A choice that
+/// the op refuses for this case is passed over.
 Search find(const Op& op, const Case& c, const Tensors& theirs);
 
 /// The result in words: what reproduces the other side, or that nothing does and what comes nearest.

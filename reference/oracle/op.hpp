@@ -17,6 +17,7 @@ struct TensorSpec {
   std::vector<Dtype> dtypes;  ///< one of these; of an output: what the reference writes
   ShapeText shape;
   std::string what;
+  bool optional = false;  ///< of an output: an intermediate value, judged where theirs has it
 };
 
 /// A call of an op that fits its description: see checked().
@@ -35,11 +36,13 @@ struct Case {
 
 /// What another implementation's output may be, given ours.
 struct Limit {
-  /// Empty: every bit is defined, and only they will do (NaNs of any kind are alike). Otherwise |theirs - ours| of each
-  /// element may be this large, and half a step of the type that theirs are written in.
+  /// Empty: every bit is defined, and only they will do (NaNs of any kind are alike). Otherwise |theirs - center| of
+  /// each element may be this large, and half a step of the type that theirs are written in.
   Doubles bound = {};
-  /// Of a sound implementation the root mean square of |theirs - ours| / spread is at most 1. Empty: not judged.
+  /// Of a sound implementation the root mean square of |theirs - center| / spread is at most 1. Empty: not judged.
   Doubles spread = {};
+  Doubles center = {};                    ///< empty: ours
+  std::vector<std::string> remarks = {};  ///< to be said of this output, one line each
 };
 using Limits = std::map<std::string, Limit, std::less<>>;
 
@@ -53,13 +56,19 @@ struct CaseKind {
   Attributes attributes = {};
 };
 
+struct Arithmetic;  // of a twin: twin/tape.hpp
+
 struct Op {
   std::string name, what;  ///< `what`: equation with number and section
   std::string contract;    ///< rounding points, order, ties, special values
   std::vector<TensorSpec> inputs, outputs;
   std::vector<AttributeSpec> attributes;
   std::function<Tensors(const Case&)> run;
-  std::function<Limits(const Case&, const Tensors& ours)> limits;
+  /// What of theirs came first may decide what the rest of theirs must be: an op with intermediate outputs is judged
+  /// step by step, each from theirs before it.
+  std::function<Limits(const Case&, const Tensors& ours, const Tensors& theirs)> limits;
+  /// The outputs computed in another arithmetic: what somebody else's implementation might give. Not every op has it.
+  std::function<Tensors(const Case&, const Arithmetic&)> imitate;
   std::vector<CaseKind> kinds;  ///< the first one is ordinary
   /// The inputs of a case of that kind; sizes and attributes are complete.
   std::function<Tensors(const std::string& kind, const Sizes&, const Attributes&, Random&)> draw;

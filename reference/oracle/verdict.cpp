@@ -41,14 +41,19 @@ bool same_bits(double a, double b) {
 class Comparison {
  public:
   Comparison(const Tensor& ours, const Tensor& theirs, const Limit& limit)
-      : a_(values(ours)), b_(values(theirs)), limit_(limit), type_(theirs.dtype), ours_type_(ours.dtype) {}
+      : a_(values(ours)),
+        b_(values(theirs)),
+        center_(limit.center.empty() ? a_ : limit.center),
+        limit_(limit),
+        type_(theirs.dtype),
+        ours_type_(ours.dtype) {}
 
   /// How much the element uses of what it may; above 1: outside.
   double share(std::size_t i) const {
     if (same_bits(a_[i], b_[i])) return 0;
     if (limit_.bound.empty()) return INFINITY;
-    const double difference = std::abs(a_[i] - b_[i]);
-    if (!std::isfinite(a_[i]) || !std::isfinite(b_[i])) return INFINITY;
+    const double difference = std::abs(center_[i] - b_[i]);
+    if (!std::isfinite(center_[i]) || !std::isfinite(b_[i])) return same_bits(center_[i], b_[i]) ? 0 : INFINITY;
     if (difference == 0) return 0;
     const double allowed = bound(i);
     return allowed > 0 ? difference / allowed : INFINITY;
@@ -56,15 +61,15 @@ class Comparison {
   /// Of values rounded to a type of fewer digits than ours.
   double bound(std::size_t i) const {
     if (limit_.bound.empty()) return 0;
-    const double far = std::abs(a_[i]) + limit_.bound[i];
+    const double far = std::abs(center_[i]) + limit_.bound[i];
     return limit_.bound[i] + (type_ == ours_type_ || !std::isfinite(far) ? 0 : step(type_, far) / 2);
   }
   double rms() const {
     if (limit_.spread.empty() || a_.empty()) return 0;
     double sum = 0;
     for (std::size_t i = 0; i < a_.size(); ++i) {
-      const double rounding = type_ == ours_type_ ? 0 : step(type_, a_[i]) / std::sqrt(12.0);
-      const double spread = std::hypot(limit_.spread[i], rounding), difference = a_[i] - b_[i];
+      const double rounding = type_ == ours_type_ ? 0 : step(type_, center_[i]) / std::sqrt(12.0);
+      const double spread = std::hypot(limit_.spread[i], rounding), difference = center_[i] - b_[i];
       if (difference != 0 && std::isfinite(difference)) sum += difference * difference / (spread * spread);
     }
     return std::sqrt(sum / static_cast<double>(a_.size()));
@@ -86,12 +91,12 @@ class Comparison {
 
  private:
   void describe(TensorVerdict& v, std::size_t i) const {
-    v.ours = a_[i], v.theirs = b_[i], v.bound = bound(i);
-    v.ulps = std::abs(a_[i] - b_[i]) / step(type_, a_[i]);
+    v.ours = center_[i], v.theirs = b_[i], v.bound = bound(i);
+    v.ulps = std::abs(center_[i] - b_[i]) / step(type_, center_[i]);
     v.index = {static_cast<Index>(i)};
   }
 
-  Doubles a_, b_;
+  Doubles a_, b_, center_;
   const Limit& limit_;
   Dtype type_, ours_type_;
 };
@@ -106,7 +111,8 @@ std::string incomparable(const Tensor& ours, const Tensor& theirs, const Limit& 
 }
 
 TensorVerdict judged(const std::string& name, const Tensor& ours, const Tensor& theirs, const Limit& limit) {
-  TensorVerdict v{.name = name, .why = incomparable(ours, theirs, limit), .elements = ours.size()};
+  TensorVerdict v{
+      .name = name, .why = incomparable(ours, theirs, limit), .remarks = limit.remarks, .elements = ours.size()};
   if (!v.why.empty()) return v;
   const Comparison comparison(ours, theirs, limit);
   comparison.judge(v);
@@ -130,6 +136,7 @@ Verdict judge(const Op& op, const Tensors& ours, const Limits& limits, const Ten
   Verdict verdict;
   for (const TensorSpec& spec : op.outputs) {
     const auto found = theirs.find(spec.name);
+    if (found == theirs.end() && spec.optional) continue;
     verdict.tensors.push_back(found == theirs.end()
                                   ? TensorVerdict{.name = spec.name, .why = "is missing"}
                                   : judged(spec.name, ours.at(spec.name), found->second, limits.at(spec.name)));
@@ -138,9 +145,10 @@ Verdict judge(const Op& op, const Tensors& ours, const Limits& limits, const Ten
   return verdict;
 }
 
-Verdict judge(const Op& op, const Case& c, const Tensors& theirs) {
-  const Tensors ours = run(op, c);
-  return judge(op, ours, op.limits(c, ours), theirs);
+Verdict judge(const Op& op, const Case& c, const Tensors& ours, const Tensors& theirs) {
+  return judge(op, ours, op.limits(c, ours, theirs), theirs);
 }
+
+Verdict judge(const Op& op, const Case& c, const Tensors& theirs) { return judge(op, c, run(op, c), theirs); }
 
 }  // namespace dsv3::oracle

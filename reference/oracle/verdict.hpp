@@ -12,6 +12,9 @@ enum class Agreement {
   outside  ///< at least one is not, or the type or shape is another, or it is missing
 };
 
+/// "equal bit for bit", "within the bound", "OUTSIDE".
+const char* name(Agreement agreement);
+
 /// How many of the elements that are outside share a place in the tensor, and how many such places there are.
 struct Place {
   std::string where;           ///< "row 3", "column 127", "the last 44 columns", "multiples of 128 rows"
@@ -22,6 +25,7 @@ struct TensorVerdict {
   std::string name;
   Agreement agreement = Agreement::outside;
   std::string why = {};  ///< of outside, in a sentence; else empty
+  std::vector<std::string> remarks = {};
   Index elements = 0, different = 0, outside = 0;
   /// The first element that is outside or, where none is, that with the largest share of its bound.
   std::vector<Index> index = {};
@@ -34,13 +38,16 @@ struct TensorVerdict {
 
 struct Verdict {
   Agreement agreement = Agreement::bits;
-  std::vector<TensorVerdict> tensors = {};  ///< in the order of the op's outputs
+  std::vector<TensorVerdict> tensors = {};  ///< in the order of the op's outputs, which is that of the computation
 };
 
 /// Compares `theirs` with the reference's outputs of the case. A tensor may be of a narrower or wider type where its
 /// limit is a bound: half a step of theirs is then added to it. NaN agrees with NaN and an infinity with itself, at the
 /// same place. Throws std::invalid_argument for a tensor that is no output of the op.
 Verdict judge(const Op& op, const Case& c, const Tensors& theirs);
+/// The same with the outputs of the reference at hand.
+Verdict judge(const Op& op, const Case& c, const Tensors& ours, const Tensors& theirs);
+/// The same with other limits.
 Verdict judge(const Op& op, const Tensors& ours, const Limits& limits, const Tensors& theirs);
 
 /// The verdict in words, a line or a few for each tensor.

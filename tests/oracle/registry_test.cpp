@@ -43,7 +43,7 @@ TEST_CASE("oracle: every op, every kind of case: drawn twice the same, ours are 
         CHECK(t.shape == shape_of(spec.shape, c.sizes));
         CHECK(std::ranges::find(spec.dtypes, t.dtype) != spec.dtypes.end());
       }
-      for (const auto& [name, limit] : op.limits(c, ours)) {
+      for (const auto& [name, limit] : op.limits(c, ours, {})) {
         CAPTURE(name);
         CHECK((limit.bound.empty() || std::ssize(limit.bound) == ours.at(name).size()));
         for (const double bound : limit.bound) CHECK_FALSE(bound < 0);

@@ -90,7 +90,8 @@ Op cast_op() {
                        rounding_attribute(),
                        {.name = "saturate", .fallback = true, .what = "see the contract", .convention = true}},
         .run = {},
-        .limits = [](const Case&, const Tensors& ours) { return all_bits(ours); },
+        .limits = [](const Case&, const Tensors& ours, const Tensors&) { return all_bits(ours); },
+        .imitate = {},
         .kinds = {},
         .draw = {}};
   op.run = [](const Case& c) {
@@ -150,7 +151,8 @@ Op quantise_op() {
         .attributes = {format_attribute(), group_attribute("group_rows", 1), group_attribute("group_cols", 128),
                        scale_attribute(), dialect_attribute(), rounding_attribute()},
         .run = {},
-        .limits = [](const Case&, const Tensors& ours) { return all_bits(ours); },
+        .limits = [](const Case&, const Tensors& ours, const Tensors&) { return all_bits(ours); },
+        .imitate = {},
         .kinds = {},
         .draw = {}};
   op.run = [](const Case& c) {

@@ -167,11 +167,12 @@ Op op_of(const Direction& d) {
         .attributes = gemm_attributes(),
         .run = {},
         .limits = {},
+        .imitate = {},
         .kinds = {},
         .draw = {}};
   if (d.adds) op.inputs.push_back({d.out, {Dtype::f32}, d.out_shape, "what it is added to"});
   op.run = [d](const Case& c) { return Tensors{{d.out, tensor(product_of(d, c, arithmetic_of(c)))}}; };
-  op.limits = [d](const Case& c, const Tensors& ours) { return limits_of(d, c, ours); };
+  op.limits = [d](const Case& c, const Tensors& ours, const Tensors&) { return limits_of(d, c, ours); };
   const Sizes sizes{{"T", 64}, {"N", 128}, {"K", 512}}, ragged{{"T", 19}, {"N", 131}, {"K", 300}};
   op.kinds = {{"ordinary", "N(0, 1), quantised", sizes},
               {"ragged", "no dimension a multiple of 128", ragged},

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/twin/twin.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "reference/core/require.hpp"
+#include "reference/oracle/draw.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+/// A sound implementation may compute another form of the same equation: (x r) g or x (r g). Its roundings are others,
+/// and as many within a factor of 2.
+constexpr double other_forms = 2;
+/// Standard deviations that the root mean square over a tensor may reach.
+constexpr double deviations = 4;
+
+Estimate exactly(const Tensor& t) {
+  const Doubles numbers = values(t);
+  const Shape shape = rows_and_cols(t.shape);
+  Estimate e(shape.rows, shape.cols);
+  for (std::size_t i = 0; i < numbers.size(); ++i) e.at[i].value = numbers[i];
+  return e;
+}
+
+bool is_float(const TensorSpec& spec) { return is_plain_float(spec.dtypes.front()); }
+
+/// The twin's values, rounded once.
+Tensor rounded_values(const Estimate& e, const TensorSpec& spec, const Sizes& sizes) {
+  FloatMatrix m(e.rows, e.cols);
+  for (std::size_t i = 0; i < e.at.size(); ++i) m.data()[i] = static_cast<float>(e.at[i].value);
+  return rounded(spec.dtypes.front(), m, shape_of(spec.shape, sizes));
+}
+
+Limit limit_of(const Estimate& e) {
+  Limit limit;
+  for (const Approx& a : e.at) {
+    limit.center.push_back(a.value);
+    limit.bound.push_back(other_forms * a.bound);
+    limit.spread.push_back(deviations * std::sqrt(a.variance));
+  }
+  return limit;
+}
+
+using TwinCall = std::function<void(Twin&)>;
+
+/// The twin run forward, and then backward from every output that the case has a gradient of.
+TwinCall with_gradients(const TwinOp& t) {
+  return [t](Twin& twin) {
+    t.twin(twin);
+    std::vector<std::pair<Var, Estimate>> seeds;
+    for (const auto& [name, y] : twin.outputs)
+      if (twin.call.inputs.contains("d" + name)) seeds.emplace_back(y, exactly(twin.call.in("d" + name)));
+    twin.tape.backward(seeds);
+    twin.outputs.clear();
+    for (const std::string& name : t.gradients)
+      twin.out("d" + name, twin.tape.input(twin.tape.gradient(twin.in(name))));
+  };
+}
+
+void put_twin(Op& op, const TwinCall& call, const std::function<std::optional<Tensors>(const Case&)>& reference) {
+  op.imitate = [call, outputs = op.outputs](const Case& c, const Arithmetic& arithmetic) {
+    const Tensors none;
+    Twin twin(c, none, arithmetic);
+    call(twin);
+    Tensors result;
+    for (const TensorSpec& spec : outputs)
+      if (const auto y = twin.outputs.find(spec.name); y != twin.outputs.end())
+        result[spec.name] = rounded_values(y->second.value(), spec, c.sizes);
+    return result;
+  };
+  op.run = [reference, imitate = op.imitate](const Case& c) {
+    std::optional<Tensors> outputs = reference(c);
+    return outputs ? *std::move(outputs) : imitate(c, {});
+  };
+  op.limits = [call](const Case& c, const Tensors& ours, const Tensors& theirs) {
+    Twin twin(c, theirs);
+    call(twin);
+    Limits limits = all_bits(ours);
+    for (const auto& [name, y] : twin.outputs) limits[name] = limit_of(y.value());
+    for (const auto& [name, lines] : twin.remarks) limits[name].remarks = lines;
+    return limits;
+  };
+}
+
+Op backward_of(const TwinOp& t) {
+  Op op = t.op;
+  op.name += "_backward";
+  op.what = "the gradients of " + t.op.name + ": " + t.op.what;
+  op.contract = t.backward_contract;
+  op.outputs.clear();
+  std::vector<TensorSpec> seeds;
+  for (const TensorSpec& spec : t.op.outputs)
+    if (is_float(spec) && !spec.optional)
+      seeds.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});
+  op.inputs.insert(op.inputs.end(), seeds.begin(), seeds.end());
+  for (const TensorSpec& spec : t.op.inputs)
+    if (std::ranges::find(t.gradients, spec.name) != t.gradients.end())
+      op.outputs.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});
+  op.draw = [draw = t.op.draw, seeds](const std::string& kind, const Sizes& sizes, const Attributes& attributes,
+                                      Random& random) {
+    Tensors inputs = draw(kind, sizes, attributes, random);
+    for (const TensorSpec& spec : seeds) {
+      const std::vector<Index> shape = shape_of(spec.shape, sizes);
+      Index count = 1;
+      for (const Index n : shape) count *= n;
+      inputs[spec.name] = tensor(normals(1, count, random), shape);
+    }
+    return inputs;
+  };
+  put_twin(op, with_gradients(t), t.backward);
+  return op;
+}
+
+}  // namespace
+
+Var Twin::in(const std::string& name) {
+  const auto known = inputs.find(name);
+  if (known != inputs.end()) return known->second;
+  return inputs[name] = tape.input(exactly(call.in(name)));
+}
+
+Var Twin::out(const std::string& name, Var y) {
+  outputs[name] = y;
+  const auto given = theirs_.find(name);
+  if (given == theirs_.end() || !is_plain_float(given->second.dtype)) return y;
+  const Estimate e = exactly(given->second);
+  return e.rows == y.rows() && e.cols == y.cols() ? tape.input(e) : y;
+}
+
+std::vector<Op> ops_of(const TwinOp& t) {
+  Op forward = t.op;
+  put_twin(forward, t.twin, t.forward);
+  if (t.gradients.empty()) return {forward};
+  return {forward, backward_of(t)};
+}
+
+}  // namespace dsv3::oracle

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Ops that are written down twice: as the reference has them, and as a twin on a tape, from which limits, gradients'
+/// limits and imitations come.
+#pragma once
+#include <optional>
+
+#include "reference/oracle/op.hpp"
+#include "reference/oracle/twin/tape.hpp"
+
+namespace dsv3::oracle {
+
+/// What a twin sees of a call: its inputs as variables, and where its outputs go.
+class Twin {
+ public:
+  /// `theirs`: where an output of theirs fits, what follows is computed from it, free of error.
+  explicit Twin(const Case& c, const Tensors& theirs = {}, Arithmetic arithmetic = {})
+      : call(c), tape(arithmetic), theirs_(theirs) {}
+
+  /// An input, dimensions before the last as rows; the same variable each time.
+  Var in(const std::string& name);
+  /// States an output. Returns what to go on with: theirs where there is one, else y.
+  Var out(const std::string& name, Var y);
+
+  const Case& call;
+  Tape tape;
+  std::map<std::string, Var, std::less<>> inputs, outputs;
+  std::map<std::string, std::vector<std::string>> remarks;  ///< of outputs
+
+ private:
+  const Tensors& theirs_;
+};
+
+/// An op and, where `gradients` says so, its backward.
+struct TwinOp {
+  Op op;  ///< without run and limits
+  std::function<void(Twin&)> twin;
+  /// The reference's outputs; nothing where it does not have the conventions of the case. Then the outputs are the
+  /// twin's, in double, rounded once.
+  std::function<std::optional<Tensors>(const Case&)> forward;
+  /// The inputs that have gradients. The backward op OP_backward has the same inputs, dy for each output y of floats
+  /// that is not optional, and gives dx for each of these.
+  std::vector<std::string> gradients = {};
+  std::function<std::optional<Tensors>(const Case&)> backward = {};
+  std::string backward_contract = {};
+};
+
+/// One op or two.
+std::vector<Op> ops_of(const TwinOp& t);
+
+}  // namespace dsv3::oracle
