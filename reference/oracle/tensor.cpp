@@ -81,10 +81,12 @@ Shape rows_and_cols(const std::vector<Index>& shape) {
 
 Doubles values(const Tensor& tensor) { return numbers<double>(tensor); }
 
+bool is_whole(Dtype dtype) {
+  return dtype == Dtype::i64 || dtype == Dtype::i32 || dtype == Dtype::u8 || dtype == Dtype::boolean;
+}
+
 std::vector<std::int64_t> integers(const Tensor& tensor) {
-  const bool whole = tensor.dtype == Dtype::i64 || tensor.dtype == Dtype::i32 || tensor.dtype == Dtype::u8 ||
-                     tensor.dtype == Dtype::boolean;
-  require(whole, "integers", name(tensor.dtype), " is no type of whole numbers");
+  require(is_whole(tensor.dtype), "integers", name(tensor.dtype), " is no type of whole numbers");
   return numbers<std::int64_t>(tensor);
 }
 

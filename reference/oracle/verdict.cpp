@@ -105,7 +105,9 @@ class Comparison {
 std::string incomparable(const Tensor& ours, const Tensor& theirs, const Limit& limit) {
   if (theirs.shape != ours.shape)
     return concat("has the shape ", shape_text(theirs.shape), "; it must be ", shape_text(ours.shape));
-  const bool type_fits = limit.bound.empty() ? theirs.dtype == ours.dtype : is_plain_float(theirs.dtype);
+  const bool type_fits = limit.bound.empty()    ? theirs.dtype == ours.dtype
+                         : is_whole(ours.dtype) ? is_whole(theirs.dtype)
+                                                : is_plain_float(theirs.dtype);
   if (!type_fits) return concat("is ", name(theirs.dtype), "; it must be ", name(ours.dtype));
   return {};
 }

@@ -11,6 +11,7 @@ namespace dsv3::oracle {
 std::vector<Op> format_ops();
 std::vector<Op> fp8_gemm_ops();
 std::vector<Op> norm_ops();
+std::vector<Op> gate_ops();
 
 /// The format, scale kind, dialect and rounding that an attribute names.
 FormatId format_named(const std::string& name);

@@ -9,8 +9,9 @@ namespace dsv3::oracle {
 /// Unit roundoff of FP32, 2^-24.
 inline constexpr double u = 0x1p-24;
 
-/// The operations below take over their operands' errors and add the roundings of one FP32 operation each. Functions
-/// that nobody rounds correctly (exp, sin, ...) get as much as a fast implementation needs, stated with each.
+/// The operations below take over their operands' errors and add the roundings of one FP32 operation each, and 2^-126
+/// for hardware that flushes what is smaller. Functions that nobody rounds correctly (exp, sin, ...) get as much as a
+/// fast implementation needs, stated with each.
 struct Approx {
   double value = 0;     ///< of exact arithmetic, in double
   double bound = 0;     ///< |computed - value| is at most this, whatever the roundings; infinite: not known

@@ -266,6 +266,12 @@ Var rows(Var a, const std::vector<Index>& which) {
                [=](Index i, Index j) { return std::pair(which[static_cast<std::size_t>(i)], j); });
 }
 
+Var picked(Var x, const std::vector<std::vector<Index>>& which) {
+  return moved(x, x.rows(), which.empty() ? 0 : std::ssize(which.front()), [=](Index i, Index j) {
+    return std::pair(i, which[static_cast<std::size_t>(i)][static_cast<std::size_t>(j)]);
+  });
+}
+
 Var beside(const std::vector<Var>& parts) {
   std::vector<Var> turned_parts;
   for (const Var part : parts) turned_parts.push_back(transposed(part));
@@ -321,6 +327,16 @@ Var kept_in_bf16(Var x) {
   if (x.tape->arithmetic().exact)
     for (Approx& a : out.at)
       a = widened(a, cast_bound(FormatId::bf16, std::min(std::abs(a.value) + a.bound, 0x1.FEp127)));
+  return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
+}
+
+Var rounded_to(FormatId format, Var x) {
+  Estimate out = x.value();
+  for (Approx& a : out.at) {
+    const double value = to(format, a.value);
+    const double off = std::max(to(format, a.value + a.bound) - value, value - to(format, a.value - a.bound));
+    a = {value, off, off * off};
+  }
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }
 

@@ -102,6 +102,9 @@ Var rows(Var a, const std::vector<Index>& which);  ///< [which, n]
 Var beside(const std::vector<Var>& parts);         ///< concatenated along the columns
 Var below(const std::vector<Var>& parts);          ///< along the rows
 
+/// y(i, j) = x(i, which[i][j]): other columns of each row.
+Var picked(Var x, const std::vector<std::vector<Index>>& which);
+
 /// x where keep(i, j), `otherwise` elsewhere.
 Var where(const std::function<bool(Index, Index)>& keep, Var x, double otherwise);
 /// The largest value of each row, as a constant: a shift that the result does not depend on.
@@ -109,5 +112,8 @@ Var row_maxima(Var x);
 Var softmax_rows(Var x);
 /// x as a tensor that may be kept in BF16: a rounding more, where the tape's numbers are exact.
 Var kept_in_bf16(Var x);
+/// x in that format, as everybody must round it: off by a step where x is too close to where rounding changes.
+/// Gradients pass as if it were not there.
+Var rounded_to(FormatId format, Var x);
 
 }  // namespace dsv3::oracle

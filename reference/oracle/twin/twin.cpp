@@ -68,6 +68,8 @@ void put_twin(Op& op, const TwinCall& call, const std::function<std::optional<Te
     for (const TensorSpec& spec : outputs)
       if (const auto y = twin.outputs.find(spec.name); y != twin.outputs.end())
         result[spec.name] = rounded_values(y->second.value(), spec, c.sizes);
+      else if (const auto whole = twin.whole_outputs.find(spec.name); whole != twin.whole_outputs.end())
+        result[spec.name] = tensor(whole->second.own, shape_of(spec.shape, c.sizes));
     return result;
   };
   op.run = [reference, imitate = op.imitate](const Case& c) {
@@ -79,6 +81,8 @@ void put_twin(Op& op, const TwinCall& call, const std::function<std::optional<Te
     call(twin);
     Limits limits = all_bits(ours);
     for (const auto& [name, y] : twin.outputs) limits[name] = limit_of(y.value());
+    for (const auto& [name, whole] : twin.whole_outputs)
+      limits[name] = {.bound = Doubles(whole.needed.size(), 0), .center = {whole.needed.begin(), whole.needed.end()}};
     for (const auto& [name, lines] : twin.remarks) limits[name].remarks = lines;
     return limits;
   };
@@ -127,6 +131,16 @@ Var Twin::out(const std::string& name, Var y) {
   if (given == theirs_.end() || !is_plain_float(given->second.dtype)) return y;
   const Estimate e = exactly(given->second);
   return e.rows == y.rows() && e.cols == y.cols() ? tape.input(e) : y;
+}
+
+void Twin::out(const std::string& name, const std::vector<std::int64_t>& own, const std::vector<std::int64_t>& needed) {
+  whole_outputs[name] = {own, needed};
+}
+
+std::optional<std::vector<std::int64_t>> Twin::theirs(const std::string& name, Index elements) const {
+  const auto given = theirs_.find(name);
+  if (given == theirs_.end() || !is_whole(given->second.dtype) || given->second.size() != elements) return {};
+  return integers(given->second);
 }
 
 std::vector<Op> ops_of(const TwinOp& t) {

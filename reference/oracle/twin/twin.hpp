@@ -21,10 +21,18 @@ class Twin {
   Var in(const std::string& name);
   /// States an output. Returns what to go on with: theirs where there is one, else y.
   Var out(const std::string& name, Var y);
+  /// States an output of whole numbers: the twin's own, and those that theirs must have.
+  void out(const std::string& name, const std::vector<std::int64_t>& own, const std::vector<std::int64_t>& needed);
+  /// An output of whole numbers of theirs, if there is one of this many elements.
+  std::optional<std::vector<std::int64_t>> theirs(const std::string& name, Index elements) const;
 
   const Case& call;
   Tape tape;
   std::map<std::string, Var, std::less<>> inputs, outputs;
+  struct Whole {
+    std::vector<std::int64_t> own, needed;
+  };
+  std::map<std::string, Whole, std::less<>> whole_outputs;
   std::map<std::string, std::vector<std::string>> remarks;  ///< of outputs
 
  private:

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: MIT
+#include "reference/moe/gate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "reference/core/require.hpp"
+#include "reference/linear/linear.hpp"
+#include "reference/oracle/draw.hpp"
+#include "reference/oracle/joined.hpp"
+#include "reference/oracle/ops/ops.hpp"
+#include "reference/oracle/ops/selection.hpp"
+#include "reference/oracle/twin/twin.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+using Rows = std::vector<std::vector<Index>>;  // the experts of each token
+
+AttributeSpec scale_factor() {
+  return {.name = "routed_scaling_factor",
+          .fallback = 2.5,
+          .what = "on the weights, after their normalisation",
+          .least = 0,
+          .most = 1e6};
+}
+
+std::vector<AttributeSpec> weight_attributes() {
+  return {{.name = "scoring",
+           .fallback = std::string("sigmoid"),
+           .what = "s from the logits: sigmoid (V3), softmax (V2)",
+           .choices = {"sigmoid", "softmax"},
+           .convention = true},
+          {.name = "normalise",
+           .fallback = std::string("selected"),
+           .what = "weights divided by the sum of the selected scores (V3), of all scores, or not at all (V2)",
+           .choices = {"selected", "all", "none"},
+           .convention = true},
+          {.name = "scaled",
+           .fallback = std::string("after"),
+           .what = "by routed_scaling_factor, after the normalisation, or before it, which undoes it",
+           .choices = {"after", "before"},
+           .convention = true},
+          {.name = "gate_precision",
+           .fallback = std::string("fp32"),
+           .what = "FP32 throughout; logits rounded to BF16; logits and scores rounded to BF16 (V3's model.py)",
+           .choices = {"fp32", "bf16_logits", "bf16"},
+           .convention = true},
+          scale_factor()};
+}
+
+Var scores(Twin& t, Var logits) {
+  const std::string& precision = t.call.word("gate_precision");
+  if (precision != "fp32") logits = rounded_to(FormatId::bf16, logits);
+  const Var s = t.call.word("scoring") == "sigmoid" ? sigmoid(logits) : softmax_rows(logits);
+  return precision == "bf16" ? rounded_to(FormatId::bf16, s) : s;
+}
+
+/// Eq. (13), of the chosen: `s` is what the weights are made of.
+Var weights(Twin& t, Var s, const Rows& experts) {
+  const double factor = t.call.attribute<double>("routed_scaling_factor");
+  const Var chosen = picked(s, experts);
+  const Var used = t.call.word("scaled") == "before" ? factor * chosen : chosen;
+  const std::string& by = t.call.word("normalise");
+  const Var g = by == "none" ? used : used / (row_sums(by == "all" ? s : used) + 1e-20);
+  return t.call.word("scaled") == "after" ? factor * g : g;
+}
+
+Rows rows_of(const std::vector<std::int64_t>& flat, Index T, Index K_r) {
+  Rows rows(static_cast<std::size_t>(T));
+  for (Index t = 0; t < T; ++t)
+    rows[static_cast<std::size_t>(t)].assign(flat.begin() + t * K_r, flat.begin() + (t + 1) * K_r);
+  return rows;
+}
+
+std::vector<std::int64_t> flat(const Rows& rows) {
+  std::vector<std::int64_t> all;
+  for (const auto& row : rows) all.insert(all.end(), row.begin(), row.end());
+  return all;
+}
+
+bool is_choice(const std::vector<Index>& experts, Index N_r) {
+  const std::set<Index> different(experts.begin(), experts.end());
+  return different.size() == experts.size() &&
+         (experts.empty() || (*different.begin() >= 0 && *different.rbegin() < N_r));
+}
+
+Doubles row_of(const Estimate& e, Index t, double Approx::*what) {
+  Doubles row;
+  for (Index j = 0; j < e.cols; ++j) row.push_back(e(t, j).*what);
+  return row;
+}
+
+/// The choice of every token: ours, and theirs where rounding explains it.
+class Routed {
+ public:
+  Routed(Twin& t, const Estimate& s, const Doubles& b) : s_(s), b_(b), rule_(t.call, s.cols) {
+    const auto given = t.theirs("experts", s.rows * rule_.K_r);
+    if (given) theirs_ = rows_of(*given, s.rows, rule_.K_r);
+    for (Index token = 0; token < s.rows; ++token) judge(token);
+    t.out("experts", flat(own), flat(needed));
+    if (given) t.remarks["experts"] = remarks();
+  }
+
+  Rows own, needed;  ///< `needed`: what theirs must be
+  Rows weighed;      ///< whose weights are asked for: theirs, if it is a choice at all
+  Doubles margins, margin_bounds;
+
+ private:
+  void judge(Index token) {
+    const Doubles s = row_of(s_, token, &Approx::value);
+    Doubles error = row_of(s_, token, &Approx::bound);
+    for (std::size_t i = 0; i < error.size(); ++i)
+      if (error[i] > 0) error[i] = 2 * error[i] + u * std::abs(s[i] + b_[i]);
+    const Selection::Choice choice = rule_.choose(s, b_);
+    own.push_back(choice.experts);
+    margins.push_back(choice.margin);
+    margin_bounds.push_back(4 * (error.empty() ? 0 : *std::ranges::max_element(error)));
+    const auto& other = theirs_.empty() ? choice.experts : theirs_[static_cast<std::size_t>(token)];
+    const bool valid = is_choice(other, rule_.N_r);
+    weighed.push_back(valid ? other : choice.experts);
+    const bool explained = valid && (same_set(other, choice.experts) || rule_.explains(other, s, b_, error));
+    needed.push_back(explained ? other : choice.experts);
+    if (other != choice.experts) note(token, other, choice, valid, explained);
+  }
+
+  static bool same_set(std::vector<Index> a, std::vector<Index> b) {
+    std::ranges::sort(a), std::ranges::sort(b);
+    return a == b;
+  }
+
+  void note(Index token, const std::vector<Index>& other, const Selection::Choice& choice, bool valid, bool explained) {
+    if (same_set(other, choice.experts)) ++reordered_;
+    else if (explained) ++explained_;
+    else if (++unexplained_ <= 5)
+      lines_.push_back(fmt::format("token {} reaches {}; ours are {}{}", token, listed(other), listed(choice.experts),
+                                   reason(choice.margin, valid)));
+  }
+
+  static std::string listed(const std::vector<Index>& experts) {
+    return joined(experts, [](Index e) { return std::to_string(e); });
+  }
+
+  std::string reason(double margin, bool valid) const {
+    if (!valid) return "; theirs repeat an expert or name one that there is not";
+    if (margin == 0) return ", by the rule for ties";
+    return fmt::format(", by a margin of {:.3g}, and rounding can move it by {:.3g}", margin, margin_bounds.back());
+  }
+
+  std::vector<std::string> remarks() const {
+    std::vector<std::string> all = lines_;
+    const auto say = [&](Index n, const char* what) {
+      if (n > 0) all.push_back(fmt::format("{} of {} tokens {}", n, s_.rows, what));
+    };
+    say(unexplained_, "reach other experts than rounding explains");
+    say(explained_, "reach other experts, which rounding explains");
+    say(reordered_, "reach the same experts in another order");
+    return all;
+  }
+
+  const Estimate& s_;
+  const Doubles& b_;
+  Selection rule_;
+  Rows theirs_;
+  std::vector<std::string> lines_;
+  Index reordered_ = 0, explained_ = 0, unexplained_ = 0;
+};
+
+Estimate column(const Doubles& values, const Doubles& bounds) {
+  Estimate e(std::ssize(values), 1);
+  for (std::size_t i = 0; i < values.size(); ++i) e.at[i] = {values[i], bounds[i], bounds[i] * bounds[i]};
+  return e;
+}
+
+/// What both forms of the gate say after the scores.
+void choose_and_weigh(Twin& t, Var s) {
+  const Var b = t.in("b");
+  const Routed routed(t, s.value(), values(t.call.in("b")));
+  if (t.outputs.contains("s")) t.out("margin", t.tape.input(column(routed.margins, routed.margin_bounds)));
+  t.out("weights", weights(t, t.call.word("bias") == "weights_too" ? s + b : s, routed.weighed));
+}
+
+void gate_twin(Twin& t) { choose_and_weigh(t, t.out("s", scores(t, product(t.in("x"), t.in("W"))))); }
+
+/// Some combinations of conventions are the reference's: V3 and V2.
+std::optional<GateConfig> reference_config(const Case& c, Index N_r) {
+  const bool unknown = c.word("group_score") == "sum" || c.word("mask") == "zero" || c.word("ties") != "lowest_index" ||
+                       c.word("bias") != "selection" || c.word("normalise") == "all" || c.word("scaled") == "before" ||
+                       c.word("gate_precision") != "fp32";
+  if (unknown) return {};
+  return GateConfig{.N_r = N_r,
+                    .K_r = c.attribute<Index>("K_r"),
+                    .num_groups = c.attribute<Index>("num_groups"),
+                    .kept_groups = c.attribute<Index>("kept_groups"),
+                    .scoring = c.word("scoring") == "sigmoid" ? Scoring::sigmoid : Scoring::softmax,
+                    .group_score = c.word("group_score") == "maximum" ? GroupScore::maximum : GroupScore::top2_sum,
+                    .normalise = c.word("normalise") == "selected",
+                    .routed_scaling_factor = c.attribute<double>("routed_scaling_factor")};
+}
+
+Tensor tensor_of(const IndexMatrix& m) {
+  return tensor(std::vector<std::int64_t>(m.data(), m.data() + m.size()), {m.rows(), m.cols()});
+}
+
+std::optional<Tensors> gate_forward(const Case& c) {
+  const FloatMatrix W = float_matrix(c.in("W"));
+  const auto config = reference_config(c, W.rows());
+  if (!config) return {};
+  const Routing r = route(*config, W, float_matrix(c.in("b")), float_matrix(c.in("x")));
+  return Tensors{{"s", tensor(r.s)},
+                 {"experts", tensor_of(r.experts)},
+                 {"weights", tensor(r.g)},
+                 {"margin", tensor(r.margin, {r.margin.rows()})}};
+}
+
+/// Centroids of unit size so that logits are N(0, 1); equal ones where exact ties are wanted.
+Tensors drawn_inputs(const std::string& kind, const Sizes& s, Random& random) {
+  const Index T = s.at("T"), d = s.at("d"), N_r = s.at("N_r");
+  FloatMatrix x = normals(T, d, random),
+              W = normals(N_r, d, random, 1 / std::sqrt(std::max<double>(1, static_cast<double>(d))));
+  FloatMatrix b = normals(1, N_r, random, 0.05);
+  if (kind == "negative_bias") b.array() -= 2;
+  if (kind == "released_bias") b.array() += 2;
+  if (kind == "large_logits") W *= 30;
+  if (kind == "near_ties")
+    for (Index i = 1; i < N_r; i += 2) W.row(i) = W.row(i - 1) * (1 + 0x1p-22f), b(0, i) = b(0, i - 1);
+  if (kind == "equal_experts")
+    for (Index i = 0; i < N_r; ++i) W.row(i) = W.row(i % 3), b(0, i) = 0;
+  return {{"x", tensor(x)}, {"W", tensor(W)}, {"b", tensor(b, {N_r})}};
+}
+
+std::vector<CaseKind> gate_kinds() {
+  const Sizes sizes{{"T", 32}, {"d", 64}, {"N_r", 32}};
+  const Attributes v3{{"K_r", Index{8}}, {"num_groups", Index{8}}, {"kept_groups", Index{4}}};
+  Attributes v2{{"scoring", std::string("softmax")},
+                {"group_score", std::string("maximum")},
+                {"normalise", std::string("none")},
+                {"routed_scaling_factor", 16.0},
+                {"num_groups", Index{8}},
+                {"kept_groups", Index{3}},
+                {"K_r", Index{6}}};
+  return {
+      {"ordinary", "logits N(0, 1), biases N(0, 0.05^2); 4 of 32 experts in 2 of 4 groups", sizes},
+      {"negative_bias", "biases around -2: a mask of zeros would win", sizes},
+      {"released_bias", "biases around 2, as in the released weights", sizes},
+      {"large_logits", "scores at 0 and 1, many of them equal", sizes},
+      {"near_ties", "pairs of experts that differ by a last bit: the choice is rounding's", sizes},
+      {"equal_experts", "three different experts, repeated: exact ties", sizes},
+      {"v3", "256 experts, 8 of them in 4 of 8 groups", {{"T", 16}, {"d", 96}, {"N_r", 256}}, v3},
+      {"v2", "softmax, maximum of a group, no normalisation; 160 experts", {{"T", 16}, {"d", 96}, {"N_r", 160}}, v2}};
+}
+
+std::vector<AttributeSpec> all_attributes() {
+  std::vector<AttributeSpec> all = selection_attributes(), others = weight_attributes();
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+TwinOp gate() {
+  TwinOp t;
+  t.op = {
+      .name = "gate",
+      .what = "the experts of each token and their weights, Eqs. (13) to (16) with node-limited routing",
+      .contract =
+          "s = sigmoid(x W^T) in FP32; s + b rounded once; a group's score once more. Chosen: the K_r largest s + b "
+          "in the kept groups, experts of other groups counting as -infinity; of equal ones the lowest index. "
+          "weights = s / (sum of the chosen s + 1e-20) * routed_scaling_factor. experts are listed by descending "
+          "s + b. Another choice is accepted where errors of s within its bound lead to it; weights are judged for "
+          "the experts that theirs chose.",
+      .inputs = {{"x", {Dtype::f32, Dtype::bf16}, {"T", "d"}, "tokens, u_t"},
+                 {"W", {Dtype::f32, Dtype::bf16}, {"N_r", "d"}, "centroids, e_i"},
+                 {"b", {Dtype::f32}, {"N_r"}, "biases of Eq. (16)"}},
+      .outputs = {{"s", {Dtype::f32}, {"T", "N_r"}, "scores without bias", true},
+                  {"experts", {Dtype::i64}, {"T", "K_r"}, "chosen, by descending s + b"},
+                  {"margin", {Dtype::f32}, {"T"}, "how close the choice was, of groups and of experts", true},
+                  {"weights", {Dtype::f32}, {"T", "K_r"}, "g of each, in the order of experts"}},
+      .attributes = all_attributes(),
+      .run = {},
+      .limits = {},
+      .imitate = {},
+      .kinds = gate_kinds(),
+      .draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
+        return drawn_inputs(kind, s, random);
+      }};
+  t.twin = gate_twin;
+  t.forward = gate_forward;
+  return t;
+}
+
+/// Scores that are given leave nothing to rounding but the weights.
+void select_twin(Twin& t) {
+  Estimate s = t.in("s").value();
+  choose_and_weigh(t, t.tape.input(std::move(s)));
+}
+
+TwinOp select() {
+  TwinOp t;
+  std::vector<AttributeSpec> attributes = selection_attributes();
+  for (const AttributeSpec& spec : weight_attributes())
+    if (spec.name != "scoring" && spec.name != "gate_precision") attributes.push_back(spec);
+  t.op = {
+      .name = "gate_select",
+      .what = "the same from given scores: nothing but ties is left open, and they are defined",
+      .contract =
+          "s + b and group scores in FP32, each rounded once; of equal ones the lowest index. The set of experts must "
+          "be ours; another order of them is accepted and said.",
+      .inputs = {{"s", {Dtype::f32}, {"T", "N_r"}, "scores"}, {"b", {Dtype::f32}, {"N_r"}, "biases of Eq. (16)"}},
+      .outputs = {{"experts", {Dtype::i64}, {"T", "K_r"}, "chosen, by descending s + b"},
+                  {"weights", {Dtype::f32}, {"T", "K_r"}, "g of each, in the order of experts"}},
+      .attributes = attributes,
+      .run = {},
+      .limits = {},
+      .imitate = {},
+      .kinds = {},
+      .draw = {}};
+  const Sizes sizes{{"T", 64}, {"N_r", 32}};
+  t.op.kinds = {{"ordinary", "scores in (0, 1), biases N(0, 0.05^2)", sizes},
+                {"ties", "scores of four values and no bias: nearly every choice is a tie", sizes},
+                {"bf16", "scores rounded to BF16, as V3's model.py has them: one choice in four is a tie", sizes},
+                {"negative_bias", "biases around -2: a mask of zeros would win", sizes},
+                {"zeros", "all scores 0, biases -1, 0 or 1", sizes}};
+  t.op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
+    FloatMatrix scores(s.at("T"), s.at("N_r")), b = normals(1, s.at("N_r"), random, 0.05);
+    for (Index i = 0; i < scores.size(); ++i) scores.data()[i] = static_cast<float>(random.uniform());
+    if (kind == "ties") scores = (scores.array() * 4).ceil() / 4, b.setZero();
+    if (kind == "bf16")
+      scores = scores.unaryExpr([](float x) { return decode(FormatId::bf16, encode(FormatId::bf16, x)); }), b.setZero();
+    if (kind == "negative_bias") b.array() -= 2;
+    if (kind == "zeros") scores.setZero(), b = b.unaryExpr([](float x) { return std::round(20 * x); });
+    return Tensors{{"s", tensor(scores)}, {"b", tensor(b, {b.cols()})}};
+  };
+  t.twin = select_twin;
+  t.forward = [](const Case&) { return std::optional<Tensors>(); };
+  return t;
+}
+
+/// The record of a choice, and the configuration that replays it where the reference has its conventions.
+struct Record {
+  std::optional<GateConfig> config;
+  IndexMatrix experts;
+
+  explicit Record(const Case& c) {
+    const std::vector<std::int64_t> flat = integers(c.in("experts"));
+    experts = Eigen::Map<const IndexMatrix>(flat.data(), c.sizes.at("T"), c.sizes.at("K_r"));
+    if (c.word("normalise") == "all" || c.word("scaled") == "before" || c.word("gate_precision") != "fp32") return;
+    config = GateConfig{.N_r = c.sizes.at("N_r"),
+                        .K_r = experts.cols(),
+                        .scoring = c.word("scoring") == "sigmoid" ? Scoring::sigmoid : Scoring::softmax,
+                        .group_score = GroupScore::maximum,
+                        .has_bias = false,
+                        .normalise = c.word("normalise") == "selected",
+                        .routed_scaling_factor = c.attribute<double>("routed_scaling_factor")};
+  }
+};
+
+void replay_twin(Twin& t) {
+  const Index T = t.call.sizes.at("T"), K_r = t.call.sizes.at("K_r"), N_r = t.call.sizes.at("N_r");
+  const Rows experts = rows_of(integers(t.call.in("experts")), T, K_r);
+  for (const auto& row : experts)
+    require(is_choice(row, N_r), "experts", "a token repeats an expert or names one that there is not; it needs ", K_r,
+            " different ones of 0 to ", N_r - 1);
+  const Var s = t.out("s", scores(t, product(t.in("x"), t.in("W"))));
+  t.out("weights", weights(t, s, experts));
+}
+
+std::optional<Tensors> replay_forward(const Case& c) {
+  const Record record(c);
+  if (!record.config) return {};
+  const Routing r = replay(*record.config, fprop(float_matrix(c.in("W")), float_matrix(c.in("x"))), record.experts);
+  return Tensors{{"s", tensor(r.s)}, {"weights", tensor(r.g)}};
+}
+
+std::optional<Tensors> replay_backward(const Case& c) {
+  const Record record(c);
+  if (!record.config) return {};
+  const FloatMatrix W = float_matrix(c.in("W")), x = float_matrix(c.in("x"));
+  const Routing r = replay(*record.config, fprop(W, x), record.experts);
+  const Matrix dlogits = gate_backward(*record.config, r, float_matrix(c.in("dweights")), float_matrix(c.in("ds")));
+  Matrix dW = Matrix::Zero(W.rows(), W.cols());
+  wgrad(dW, dlogits, x);
+  return Tensors{{"dx", tensor(dgrad(W, dlogits))}, {"dW", tensor(dW)}};
+}
+
+TwinOp replayed() {
+  TwinOp t;
+  t.op = {.name = "gate_replay",
+          .what = "scores and weights of a choice that was recorded, Eqs. (13) and (15)",
+          .contract =
+              "As gate; the experts and their order are given. The choice is not differentiable: the gradients "
+              "are those of the scores and weights.",
+          .inputs = {{"x", {Dtype::f32, Dtype::bf16}, {"T", "d"}, "tokens, u_t"},
+                     {"W", {Dtype::f32, Dtype::bf16}, {"N_r", "d"}, "centroids, e_i"},
+                     {"experts", {Dtype::i64, Dtype::i32}, {"T", "K_r"}, "the record"}},
+          .outputs = {{"s", {Dtype::f32}, {"T", "N_r"}, "scores"},
+                      {"weights", {Dtype::f32}, {"T", "K_r"}, "g of each, in the order of the record"}},
+          .attributes = weight_attributes(),
+          .run = {},
+          .limits = {},
+          .imitate = {},
+          .kinds = {},
+          .draw = {}};
+  const Sizes sizes{{"T", 32}, {"d", 64}, {"N_r", 32}, {"K_r", 4}};
+  t.op.kinds = {
+      {"ordinary", "logits N(0, 1), any experts", sizes},
+      {"large_logits", "scores at 0 and 1", sizes},
+      {"one", "a single expert: its weight is the scaling factor", {{"T", 8}, {"d", 5}, {"N_r", 16}, {"K_r", 1}}},
+      {"softmax",
+       "scores and weights of V2",
+       sizes,
+       {{"scoring", std::string("softmax")}, {"normalise", std::string("none")}}}};
+  t.op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
+    Tensors inputs = drawn_inputs(kind, s, random);
+    inputs.erase("b");
+    const Index T = s.at("T"), N_r = s.at("N_r"), K_r = s.at("K_r");
+    std::vector<std::int64_t> record;
+    for (Index token = 0; token < T; ++token) {
+      std::vector<std::int64_t> all(static_cast<std::size_t>(N_r));
+      std::iota(all.begin(), all.end(), 0);
+      for (Index k = 0; k < K_r; ++k) {
+        std::swap(all[static_cast<std::size_t>(k)], all[static_cast<std::size_t>(k + random.below(N_r - k))]);
+        record.push_back(all[static_cast<std::size_t>(k)]);
+      }
+    }
+    inputs["experts"] = tensor(record, {T, K_r});
+    return inputs;
+  };
+  t.twin = replay_twin;
+  t.forward = replay_forward;
+  t.gradients = {"x", "W"};
+  t.backward = replay_backward;
+  t.backward_contract =
+      "ds of the weights and of s itself, then through sigmoid or softmax to the logits; dx = dlogits W, dW = "
+      "dlogits^T x, "
+      "in FP32, sums in any order.";
+  return t;
+}
+
+}  // namespace
+
+std::vector<Op> gate_ops() {
+  std::vector<Op> ops;
+  for (const TwinOp& t : {gate(), select(), replayed()})
+    for (Op& op : ops_of(t)) ops.push_back(std::move(op));
+  return ops;
+}
+
+}  // namespace dsv3::oracle
