@@ -7,31 +7,10 @@
 #include "reference/checkpoint/safetensors.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
-#include "reference/formats/bounds.hpp"
 #include "reference/oracle/places.hpp"
 
 namespace dsv3::oracle {
 namespace {
-
-/// The distance of neighbouring numbers of a type around x.
-double step(Dtype dtype, double x) {
-  switch (dtype) {
-    case Dtype::f16:
-      return 2 * cast_bound(FormatId::fp16, std::min(std::abs(x), 65504.0));
-    case Dtype::bf16:
-      return 2 * cast_bound(FormatId::bf16, std::min(std::abs(x), 0x1.FEp127));
-    case Dtype::f8_e4m3:
-      return 2 * cast_bound(FormatId::e4m3, std::min(std::abs(x), 448.0));
-    case Dtype::f8_e5m2:
-      return 2 * cast_bound(FormatId::e5m2, std::min(std::abs(x), 57344.0));
-    case Dtype::f32:
-      return std::ldexp(1, std::max(std::ilogb(std::max(std::abs(x), 0x1p-126)), -126) - 23);
-    case Dtype::f64:
-      return std::ldexp(1, std::max(std::ilogb(std::max(std::abs(x), 0x1p-1022)), -1022) - 52);
-    default:
-      return 1;
-  }
-}
 
 bool same_bits(double a, double b) {
   return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
@@ -64,15 +43,18 @@ class Comparison {
     const double far = std::abs(center_[i]) + limit_.bound[i];
     return limit_.bound[i] + (type_ == ours_type_ || !std::isfinite(far) ? 0 : step(type_, far) / 2);
   }
+  /// Over few elements chance has more of a say.
   double rms() const {
     if (limit_.spread.empty() || a_.empty()) return 0;
+    const double count = static_cast<double>(a_.size()), chance = 1 + 1 / std::sqrt(count);
     double sum = 0;
     for (std::size_t i = 0; i < a_.size(); ++i) {
-      const double rounding = type_ == ours_type_ ? 0 : step(type_, center_[i]) / std::sqrt(12.0);
+      // Rounded values are uniform over a step; half as much again is still half of what cutting them off gives.
+      const double rounding = type_ == ours_type_ ? 0 : 1.5 * step(type_, center_[i]) / std::sqrt(12.0);
       const double spread = std::hypot(limit_.spread[i], rounding), difference = center_[i] - b_[i];
       if (difference != 0 && std::isfinite(difference)) sum += difference * difference / (spread * spread);
     }
-    return std::sqrt(sum / static_cast<double>(a_.size()));
+    return std::sqrt(sum / count) / chance;
   }
   void judge(TensorVerdict& v) const {
     std::size_t at = 0;

@@ -112,7 +112,8 @@ std::vector<AttributeSpec> gemm_attributes() {
   AttributeSpec accumulation{.name = "accumulation",
                              .fallback = std::string("hopper_fp8_wgmma"),
                              .what = "how a tensor core adds up: see reference/linear/tensor_core.hpp",
-                             .convention = true};
+                             .convention = true,
+                             .by_rounding = true};
   for (const NamedAccumulation& a : accumulations()) accumulation.choices.emplace_back(a.name);
   return {accumulation,
           {.name = "promotion",
@@ -124,7 +125,8 @@ std::vector<AttributeSpec> gemm_attributes() {
            .fallback = std::string("together"),
            .what = "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it",
            .choices = {"together", "in_turn"},
-           .convention = true}};
+           .convention = true,
+           .by_rounding = true}};
 }
 
 /// Operands of a kind before they are quantised.

@@ -55,9 +55,9 @@ std::vector<AttributeSpec> weight_attributes() {
 
 Var scores(Twin& t, Var logits) {
   const std::string& precision = t.call.word("gate_precision");
-  if (precision != "fp32") logits = rounded_to(FormatId::bf16, logits);
+  if (precision != "fp32") logits = in_format(logits, FormatId::bf16);
   const Var s = t.call.word("scoring") == "sigmoid" ? sigmoid(logits) : softmax_rows(logits);
-  return precision == "bf16" ? rounded_to(FormatId::bf16, s) : s;
+  return precision == "bf16" ? in_format(s, FormatId::bf16) : s;
 }
 
 /// Eq. (13), of the chosen: `s` is what the weights are made of.

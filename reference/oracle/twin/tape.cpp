@@ -22,6 +22,11 @@ double to(std::optional<FormatId> format, double x) {
   return format ? decode(*format, encode(*format, once)) : once;
 }
 
+/// The same; what is too large becomes infinite.
+double overflowing(FormatId format, double x) {
+  return decode(format, encode(format, static_cast<float>(x), Rounding::nearest_even, Overflow::non_saturate));
+}
+
 /// The terms of a sum, added up as the tape's arithmetic does.
 class Sum {
  public:
@@ -330,12 +335,12 @@ Var kept_in_bf16(Var x) {
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }
 
-Var rounded_to(FormatId format, Var x) {
+Var in_format(Var x, FormatId format) {
   Estimate out = x.value();
   for (Approx& a : out.at) {
-    const double value = to(format, a.value);
-    const double off = std::max(to(format, a.value + a.bound) - value, value - to(format, a.value - a.bound));
-    a = {value, off, off * off};
+    const double y = overflowing(format, a.value);
+    const double low = overflowing(format, a.value - a.bound), high = overflowing(format, a.value + a.bound);
+    a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low));
   }
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }
