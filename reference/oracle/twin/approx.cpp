@@ -9,6 +9,8 @@ namespace dsv3::oracle {
 namespace {
 
 constexpr double unknown = std::numeric_limits<double>::infinity();
+/// What exp may lose below: many clamp its argument, and many write no subnormals.
+constexpr double least_normal = 0x1p-126;
 
 /// A function of x whose slope near x is at most `slope`, off by up to `own` itself.
 Approx of(const Approx& x, double value, double slope, double own) {
@@ -53,8 +55,8 @@ Approx sqrt(const Approx& x) {
 
 Approx exp(const Approx& x) {
   const double y = std::exp(x.value);
-  if (y == 0) return {0, 0x1p-149, 0};
-  return of(x, y, std::exp(x.value + x.bound), (4 + 2 * std::abs(x.value)) * u * y + 0x1p-149);
+  if (y == 0) return {0, least_normal, 0};
+  return of(x, y, std::exp(x.value + x.bound), (4 + 2 * std::abs(x.value)) * u * y + least_normal);
 }
 
 Approx log(const Approx& x) {
@@ -67,7 +69,7 @@ Approx sigmoid(const Approx& x) {
   const double s = 1 / (1 + std::exp(-x.value));
   const double slope = std::min(0.25, s * (1 - s) * std::exp(x.bound));
   // The relative error of exp(-x) counts with its share of 1 + exp(-x).
-  return of(x, s, slope, ((4 + 2 * std::abs(x.value)) * (1 - s) + 4) * u * s + 0x1p-149);
+  return of(x, s, slope, ((4 + 2 * std::abs(x.value)) * (1 - s) + 4) * u * s + least_normal);
 }
 
 Approx cos(const Approx& x) { return of(x, std::cos(x.value), 1, 4 * u); }

@@ -22,6 +22,11 @@ double to(std::optional<FormatId> format, double x) {
   return format ? decode(*format, encode(*format, once)) : once;
 }
 
+/// The same; what is too large becomes infinite.
+double overflowing(FormatId format, double x) {
+  return decode(format, encode(format, static_cast<float>(x), Rounding::nearest_even, Overflow::non_saturate));
+}
+
 /// The terms of a sum, added up as the tape's arithmetic does.
 class Sum {
  public:
@@ -225,6 +230,16 @@ Var sigmoid(Var x) {
       x, [](auto& a) { return sigmoid(a); }, [](auto& d, auto&, auto& s) { return d * s * (Approx{1} - s); });
 }
 
+Var cos(Var x) {
+  return each(
+      x, [](auto& a) { return cos(a); }, [](auto& d, auto& a, auto&) { return -(d * sin(a)); });
+}
+
+Var sin(Var x) {
+  return each(
+      x, [](auto& a) { return sin(a); }, [](auto& d, auto& a, auto&) { return d * cos(a); });
+}
+
 Var product(Var a, Var b) {
   return a.tape->put(multiplied(a.value(), b.value(), a.tape->arithmetic()), [=](const Estimate& d, const Estimate&) {
     const Arithmetic& how = a.tape->arithmetic();
@@ -314,6 +329,16 @@ Var row_maxima(Var x) {
 Var softmax_rows(Var x) {
   const Var e = exp(x - row_maxima(x));
   return e / row_sums(e);
+}
+
+Var in_format(Var x, FormatId format) {
+  Estimate out = x.value();
+  for (Approx& a : out.at) {
+    const double y = overflowing(format, a.value);
+    const double low = overflowing(format, a.value - a.bound), high = overflowing(format, a.value + a.bound);
+    a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low));
+  }
+  return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }
 
 Var kept_in_bf16(Var x) {
