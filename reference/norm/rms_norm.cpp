@@ -7,6 +7,15 @@
 #include "reference/core/threads.hpp"
 
 namespace dsv3 {
+namespace {
+
+/// Eigen's mean() ends the program where there is nothing; of no channels this one is NaN, and nobody reads it.
+template <class Values>
+real mean(const Values& values) {
+  return values.sum() / static_cast<real>(values.size());
+}
+
+}  // namespace
 
 static_assert(Component<RmsNorm>);
 
@@ -17,7 +26,7 @@ RmsNorm::Recomputed RmsNorm::recompute(const Params& p, const Stored&, const Mat
   Matrix rstd(x.rows(), 1);
   parallel_rows(x.rows(), [&](Index begin, Index count) {
     for (Index t = begin; t < begin + count; ++t)
-      rstd(t, 0) = 1 / std::sqrt(x.row(t).array().square().mean() + static_cast<real>(eps));
+      rstd(t, 0) = 1 / std::sqrt(mean(x.row(t).array().square()) + static_cast<real>(eps));
   });
   return {std::move(rstd)};
 }
@@ -42,7 +51,7 @@ Backward<RmsNorm::Deferred> RmsNorm::backward_input(const Params& p, Stored&& st
       auto x_hat = x.row(t).array();
       x_hat *= rstd(t, 0);
       dx.row(t).array() = dy.row(t).array() * p.g.row(0).array();  // y = g x_hat
-      const real along = (dx.row(t).array() * x_hat).mean();       // rstd depends on x: x_hat keeps its length
+      const real along = mean(dx.row(t).array() * x_hat);          // rstd depends on x: x_hat keeps its length
       dx.row(t).array() = (dx.row(t).array() - x_hat * along) * rstd(t, 0);  // x_hat = x rstd
     }
   });

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "reference/oracle/verdict.hpp"

@@ -12,11 +12,20 @@ std::vector<Op> format_ops();
 std::vector<Op> fp8_gemm_ops();
 std::vector<Op> norm_ops();
 std::vector<Op> gate_ops();
+std::vector<Op> rope_ops();
 
 /// The format, scale kind, dialect and rounding that an attribute names.
 FormatId format_named(const std::string& name);
 ScaleKind scale_named(const std::string& name);
 Dialect dialect_named(const std::string& name);
+
+/// F32, BF16 and F16.
+const std::vector<Dtype>& plain_floats();
+
+/// A convention in words, the first one the report's or the released code's.
+AttributeSpec convention(std::string name, std::vector<std::string> choices, std::string what);
+/// Whether each of these attributes is what it is where nobody says otherwise.
+bool as_usual(const Case& c, const std::vector<AttributeSpec>& specs);
 
 AttributeSpec scale_attribute();
 AttributeSpec dialect_attribute();

@@ -24,6 +24,21 @@ Dialect dialect_named(const std::string& name) {
   return static_cast<Dialect>(place(dialects, name, &DialectRow::name));
 }
 
+const std::vector<Dtype>& plain_floats() {
+  static const std::vector<Dtype> all{Dtype::f32, Dtype::bf16, Dtype::f16};
+  return all;
+}
+
+AttributeSpec convention(std::string name, std::vector<std::string> choices, std::string what) {
+  AttributeSpec spec{.name = std::move(name), .fallback = choices.front(), .what = std::move(what), .convention = true};
+  spec.choices = std::move(choices);
+  return spec;
+}
+
+bool as_usual(const Case& c, const std::vector<AttributeSpec>& specs) {
+  return std::ranges::all_of(specs, [&](const AttributeSpec& a) { return c.attributes.at(a.name) == a.fallback; });
+}
+
 AttributeSpec scale_attribute() {
   return {.name = "scale",
           .fallback = std::string("fp32"),

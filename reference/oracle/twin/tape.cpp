@@ -230,6 +230,16 @@ Var sigmoid(Var x) {
       x, [](auto& a) { return sigmoid(a); }, [](auto& d, auto&, auto& s) { return d * s * (Approx{1} - s); });
 }
 
+Var cos(Var x) {
+  return each(
+      x, [](auto& a) { return cos(a); }, [](auto& d, auto& a, auto&) { return -(d * sin(a)); });
+}
+
+Var sin(Var x) {
+  return each(
+      x, [](auto& a) { return sin(a); }, [](auto& d, auto& a, auto&) { return d * cos(a); });
+}
+
 Var product(Var a, Var b) {
   return a.tape->put(multiplied(a.value(), b.value(), a.tape->arithmetic()), [=](const Estimate& d, const Estimate&) {
     const Arithmetic& how = a.tape->arithmetic();
@@ -327,14 +337,6 @@ Var softmax_rows(Var x) {
   return e / row_sums(e);
 }
 
-Var kept_in_bf16(Var x) {
-  Estimate out = x.value();
-  if (x.tape->arithmetic().exact)
-    for (Approx& a : out.at)
-      a = widened(a, cast_bound(FormatId::bf16, std::min(std::abs(a.value) + a.bound, 0x1.FEp127)));
-  return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
-}
-
 Var in_format(Var x, FormatId format) {
   Estimate out = x.value();
   for (Approx& a : out.at) {
@@ -342,6 +344,14 @@ Var in_format(Var x, FormatId format) {
     const double low = overflowing(format, a.value - a.bound), high = overflowing(format, a.value + a.bound);
     a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low));
   }
+  return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
+}
+
+Var kept_in_bf16(Var x) {
+  Estimate out = x.value();
+  if (x.tape->arithmetic().exact)
+    for (Approx& a : out.at)
+      a = widened(a, cast_bound(FormatId::bf16, std::min(std::abs(a.value) + a.bound, 0x1.FEp127)));
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }
 

@@ -91,6 +91,8 @@ Var sqrt(Var x);
 Var exp(Var x);
 Var log(Var x);
 Var sigmoid(Var x);
+Var cos(Var x);
+Var sin(Var x);
 
 Var product(Var a, Var b);                            ///< a b^T, as Linears are: [m, k], [n, k] -> [m, n]
 Var transposed(Var a);                                ///< [n, m]
@@ -110,10 +112,10 @@ Var where(const std::function<bool(Index, Index)>& keep, Var x, double otherwise
 /// The largest value of each row, as a constant: a shift that the result does not depend on.
 Var row_maxima(Var x);
 Var softmax_rows(Var x);
-/// x as a tensor that may be kept in BF16: a rounding more, where the tape's numbers are exact.
-Var kept_in_bf16(Var x);
 /// x rounded to a format in every reading, beyond its largest value to infinity: off by a step where x may lie on
 /// either side of a tie, else by nothing. Gradients pass as if nothing were rounded.
 Var in_format(Var x, FormatId format);
+/// x as a tensor that may be kept in BF16: a rounding more, where the tape's numbers are exact.
+Var kept_in_bf16(Var x);
 
 }  // namespace dsv3::oracle

@@ -25,6 +25,8 @@ class Twin {
   void out(const std::string& name, const std::vector<std::int64_t>& own, const std::vector<std::int64_t>& needed);
   /// An output of whole numbers of theirs, if there is one of this many elements.
   std::optional<std::vector<std::int64_t>> theirs(const std::string& name, Index elements) const;
+  /// An output of theirs that the twin does not state (codes, for one), where there is one that fits `ours`, else ours.
+  Tensor theirs_or(const std::string& name, const Tensor& ours) const;
 
   const Case& call;
   Tape tape;
@@ -44,7 +46,8 @@ struct TwinOp {
   Op op;  ///< without run and limits
   std::function<void(Twin&)> twin;
   /// The reference's outputs; nothing where it does not have the conventions of the case. Then the outputs are the
-  /// twin's, in double, rounded once.
+  /// twin's, in double, rounded once. Outputs that the twin does not state (codes, indices) must be there in any case;
+  /// of them every bit is defined.
   std::function<std::optional<Tensors>(const Case&)> forward;
   /// The inputs that have gradients. The backward op OP_backward has the same inputs, dy for each output y of floats
   /// that is not optional, and gives dx for each of these.
