@@ -68,6 +68,8 @@ class Comparison {
     }
     if (v.different > 0) describe(v, at);
     v.rms = rms();
+    if (const auto n = std::ranges::count(limit_.bound, INFINITY); n > 0)
+      v.remarks.push_back(concat(n, " elements are not judged: nothing bounds what rounding does to them"));
   }
   bool is_outside(std::size_t i) const { return share(i) > 1; }
 

@@ -41,7 +41,8 @@ inline std::vector<Mutant> other_conventions(const Op& op) {
                        Case other = c;
                        other.attributes[name] = value;
                        try {
-                         return run(op, other);
+                         const bool no_matter = op.imitate && same_bits(op.imitate(c, {}), op.imitate(other, {}));
+                         return no_matter ? std::nullopt : std::optional(run(op, other));
                        } catch (const std::invalid_argument&) {
                          return {};
                        }

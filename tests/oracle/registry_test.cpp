@@ -64,7 +64,7 @@ TEST_CASE("oracle: every op works on cases of size 0 and 1, of no tokens always,
           const Verdict verdict = judge(op, c, run(op, c));
           CHECK(verdict.agreement == Agreement::bits);
         } catch (const std::invalid_argument& error) {
-          CAPTURE(error.what());
+          CAPTURE(std::string(error.what()));
           CHECK((letter != "T" && letter != "M"));
           CHECK(std::string(error.what()).find("must") != std::string::npos);
         }

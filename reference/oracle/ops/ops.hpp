@@ -13,6 +13,7 @@ std::vector<Op> fp8_gemm_ops();
 std::vector<Op> norm_ops();
 std::vector<Op> gate_ops();
 std::vector<Op> rope_ops();
+std::vector<Op> mla_ops();
 
 /// The format, scale kind, dialect and rounding that an attribute names.
 FormatId format_named(const std::string& name);

@@ -11,9 +11,12 @@ namespace {
 constexpr double unknown = std::numeric_limits<double>::infinity();
 constexpr double underflow = 0x1p-126;  // hardware may flush what is smaller to zero
 
+/// a b, where 0 times what is not known is 0.
+double times(double a, double b) { return a == 0 || b == 0 ? 0 : a * b; }
+
 /// A function of x whose slope near x is at most `slope`, off by up to `own` itself.
 Approx of(const Approx& x, double value, double slope, double own) {
-  return widened({value, slope * x.bound, slope * slope * x.variance}, own);
+  return widened({value, times(slope, x.bound), times(slope * slope, x.variance)}, own);
 }
 
 }  // namespace
@@ -36,15 +39,15 @@ Approx operator-(const Approx& a, const Approx& b) { return a + -b; }
 
 Approx operator*(const Approx& a, const Approx& b) {
   const double x = std::abs(a.value), y = std::abs(b.value);
-  return rounded({a.value * b.value, x * b.bound + y * a.bound + a.bound * b.bound,
-                  x * x * b.variance + y * y * a.variance + a.variance * b.variance});
+  return rounded({a.value * b.value, times(x, b.bound) + times(y, a.bound) + times(a.bound, b.bound),
+                  times(x * x, b.variance) + times(y * y, a.variance) + times(a.variance, b.variance)});
 }
 
 Approx operator/(const Approx& a, const Approx& b) {
   const double quotient = a.value / b.value, least = std::abs(b.value) - b.bound;
   if (!(least > 0)) return {quotient, unknown, unknown};
-  return rounded({quotient, (a.bound + std::abs(quotient) * b.bound) / least,
-                  (a.variance + quotient * quotient * b.variance) / (least * least)});
+  return rounded({quotient, (a.bound + times(std::abs(quotient), b.bound)) / least,
+                  (a.variance + times(quotient * quotient, b.variance)) / (least * least)});
 }
 
 Approx sqrt(const Approx& x) {

@@ -56,8 +56,7 @@ Var each(Var a, Var b, F f, Da da, Db db) {
   const Estimate &x = a.value(), &y = b.value();
   expect((x.rows == y.rows || x.rows == 1 || y.rows == 1) && (x.cols == y.cols || x.cols == 1 || y.cols == 1),
          "shapes do not fit");
-  Estimate out(std::max(x.rows, y.rows), std::max(x.cols, y.cols));
-  if (x.rows * x.cols * y.rows * y.cols == 0) out = Estimate(std::min(x.rows, y.rows), std::min(x.cols, y.cols));
+  Estimate out(x.rows == 1 ? y.rows : x.rows, x.cols == 1 ? y.cols : x.cols);
   const auto of = [](const Estimate& e, Index i, Index j) -> const Approx& {
     return e(spread_over(e.rows, i), spread_over(e.cols, j));
   };
@@ -334,7 +333,10 @@ Var row_maxima(Var x) {
 
 Var softmax_rows(Var x) {
   const Var e = exp(x - row_maxima(x));
-  return e / row_sums(e);
+  return each(
+      e / row_sums(e),
+      [](auto& p) { return Approx{p.value, std::min(p.bound, 1.0), std::min(p.variance, 1.0)}; },  // 0 <= p <= 1
+      [](auto& d, auto&, auto&) { return d; });
 }
 
 Var in_format(Var x, FormatId format) {
