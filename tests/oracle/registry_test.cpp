@@ -54,9 +54,26 @@ TEST_CASE("oracle: every op, every kind of case: drawn twice the same, ours are 
 
 namespace {
 
-/// What an op refuses, with its words.
-const std::map<std::string, std::string, std::less<>> refusals{{"rope/W", "; it must be even, at least 2"},
-                                                               {"rope_backward/W", "; it must be even, at least 2"}};
+/// What an op cannot do, with the end of its words.
+const std::map<std::string, std::string, std::less<>> refusals{
+    {"rope/W=0", "; it must be even, at least 2"},
+    {"rope/W=1", "; it must be even, at least 2"},
+    {"rope_backward/W=0", "; it must be even, at least 2"},
+    {"rope_backward/W=1", "; it must be even, at least 2"},
+    {"sequence_balance_loss/N_r=0", "; it must be from 1 to N_r = 0"},
+    {"sequence_balance_loss/N_r=1", "; it must be from 1 to N_r = 1"},
+    {"sequence_balance_loss/K_r=0", "; it must be from 1 to N_r = 16"},
+    {"sequence_balance_loss/S=0", "; they must add up to T = 24"},
+    {"sequence_balance_loss_backward/N_r=0", "; it must be from 1 to N_r = 0"},
+    {"sequence_balance_loss_backward/N_r=1", "; it must be from 1 to N_r = 1"},
+    {"sequence_balance_loss_backward/K_r=0", "; it must be from 1 to N_r = 16"},
+    {"sequence_balance_loss_backward/S=0", "; they must add up to T = 24"},
+    {"batch_balance_loss/N_r=0", "; it must be from 1 to N_r = 0"},
+    {"batch_balance_loss/N_r=1", "; it must be from 1 to N_r = 1"},
+    {"batch_balance_loss/K_r=0", "; it must be from 1 to N_r = 16"},
+    {"batch_balance_loss_backward/N_r=0", "; it must be from 1 to N_r = 0"},
+    {"batch_balance_loss_backward/N_r=1", "; it must be from 1 to N_r = 1"},
+    {"batch_balance_loss_backward/K_r=0", "; it must be from 1 to N_r = 16"}};
 
 void check_sizes(const Op& op, const Sizes& sizes) {
   const Case c = drawn(op, op.kinds.front().name, 1, sizes, {});
@@ -76,9 +93,9 @@ TEST_CASE("oracle: every op works on cases of size 0 and 1, all at once or one a
         CAPTURE(letter);
         Sizes one = op.kinds.front().sizes;
         one[letter] = n;
-        const auto refusal = refusals.find(op.name + "/" + letter);
+        const auto refusal = refusals.find(op.name + "/" + letter + "=" + std::to_string(n));
+        size = n;
         if (refusal == refusals.end()) {
-          size = n;
           check_sizes(op, one);
           continue;
         }
@@ -89,7 +106,7 @@ TEST_CASE("oracle: every op works on cases of size 0 and 1, all at once or one a
           CHECK(std::string_view(error.what()).ends_with(refusal->second));
         }
       }
-      check_sizes(op, all);
+      if (!op.name.starts_with("rope")) check_sizes(op, all);
     }
 }
 

@@ -55,7 +55,7 @@ Approx sqrt(const Approx& x) {
 
 Approx exp(const Approx& x) {
   const double y = std::exp(x.value);
-  if (y == 0) return {0, least_normal, 0};
+  if (y == 0) return widened({0}, least_normal);
   return of(x, y, std::exp(x.value + x.bound), (4 + 2 * std::abs(x.value)) * u * y + least_normal);
 }
 
