@@ -10,9 +10,7 @@
 #include "reference/linear/linear.hpp"
 
 namespace dsv3 {
-namespace {
 
-/// Replaces row i of `logits` by softmax minus one-hot, the gradient of -log softmax(row)[target]; returns that loss.
 double cross_entropy_row(Matrix& logits, Index i, Token target) {
   auto row = logits.row(i).array();
   if (target == no_target) {
@@ -26,6 +24,8 @@ double cross_entropy_row(Matrix& logits, Index i, Token target) {
   row(target) -= 1;
   return std::log(sum) + static_cast<double>(maximum - target_logit);  // -log P[target] of Eq. (24)
 }
+
+namespace {
 
 void require_targets(const Matrix& W, const Matrix& h, std::span<const Token> targets, Index chunk) {
   require(h.cols() == W.cols() && h.rows() == static_cast<Index>(targets.size()), "head_loss", "h is ", shape_text(h),

@@ -18,6 +18,10 @@ struct HeadLoss {
   std::size_t temporary_bytes = 0;  ///< of the logits held at a time, with their gradient
 };
 
+/// -log softmax(l)[target] of l = row i of `logits`, which becomes its gradient, softmax(l) minus one-hot; 0 and zeros
+/// for no_target. Numerics contract: see head_loss. The target is no_target or a column.
+double cross_entropy_row(Matrix& logits, Index i, Token target);
+
 /// -sum_i log softmax(W h_i)[t_i], the cross-entropy of Eq. (24) before its division by T.
 /// W: [V, d]; h: [T, d], already normalised; T targets. `chunk` rows of logits are held at a time.
 /// Numerics contract: operands rounded as by fprop, logits and softmax in `real`, maximum subtracted first.

@@ -57,7 +57,7 @@ Approx sqrt(const Approx& x) {
 
 Approx exp(const Approx& x) {
   const double y = std::exp(x.value);
-  if (y == 0) return {0, underflow, 0};
+  if (y == 0) return widened({0}, underflow);
   return of(x, y, std::exp(x.value + x.bound), (4 + 2 * std::abs(x.value)) * u * y + underflow);
 }
 

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+#include "reference/moe/balance.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "reference/core/require.hpp"
+#include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/ops.hpp"
+#include "reference/oracle/twin/twin.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+const std::vector<AttributeSpec>& readings() {
+  static const std::vector<AttributeSpec> all{
+      convention("f_scale", {"relative", "share", "per_token"},
+                 "f_i is 1 where experts are equally busy; f_i / N_r, the share of all choices; f_i K_r / N_r"),
+      convention("affinity", {"normalised", "raw"}, "P_i is the mean of s'_{i,t}, or of s_{i,t}"),
+      convention("over_sequences", {"sum", "mean"}, "the losses of the sequences are added up, or averaged")};
+  return all;
+}
+
+Index size(const Case& c, const char* letter) { return c.sizes.at(letter); }
+bool is_sequence_wise(const Case& c) { return c.inputs.contains("lengths"); }
+
+/// The tokens of each sequence, or of the one batch.
+Sequences stretches(const Case& c) {
+  const Index T = size(c, "T");
+  if (!is_sequence_wise(c)) return Sequences::uniform(1, T);
+  Sequences sequences;
+  for (const std::int64_t length : integers(c.in("lengths"))) {
+    require(length >= 0 && length <= T - sequences.rows(), "lengths", "one is ", length, " after ", sequences.rows(),
+            " tokens; they must be at least 0 and add up to T = ", T);
+    sequences.add(length, 0);
+  }
+  require(sequences.rows() == T, "lengths", "they add up to ", sequences.rows(), "; they must add up to T = ", T);
+  return sequences;
+}
+
+/// What the reference reads of a gate; refuses what cannot have come from one.
+Routing routing_of(const Case& c) {
+  const Index T = size(c, "T"), N_r = size(c, "N_r"), K_r = size(c, "K_r");
+  require(T == 0 || (K_r >= 1 && K_r <= N_r), "experts", "K_r is ", K_r, "; it must be from 1 to N_r = ", N_r);
+  Routing routing{.experts = IndexMatrix(T, K_r), .g = {}, .s = float_matrix(c.in("s")), .groups = {}, .margin = {}};
+  require(routing.s.allFinite(), "s", "a score is not finite; it must be");
+  const std::vector<std::int64_t> experts = integers(c.in("experts"));
+  std::ranges::copy(experts, routing.experts.data());
+  for (const std::int64_t expert : experts)
+    require(expert >= 0 && expert < N_r, "experts", expert, " is outside 0 to N_r - 1 = ", N_r - 1);
+  return routing;
+}
+
+BalanceLoss terms_of(const Case& c) {
+  const bool sequences = is_sequence_wise(c);
+  double weight = 1;
+  if (sequences && c.word("over_sequences") == "mean") weight /= static_cast<double>(std::max<Index>(size(c, "S"), 1));
+  return {c.attribute<double>("alpha"), sequences ? BalanceScope::sequence : BalanceScope::batch, weight};
+}
+
+/// How often tokens begin .. end - 1 chose each expert: by their K_r largest scores, equal ones by their index, or as
+/// `experts` says.
+std::vector<Index> choices(const Case& c, Index begin, Index end) {
+  const Index N_r = size(c, "N_r"), K_r = size(c, "K_r");
+  const Doubles s = values(c.in("s"));
+  const std::vector<std::int64_t> experts = integers(c.in("experts"));
+  std::vector<Index> counts(static_cast<std::size_t>(N_r));
+  for (Index t = begin; t < end; ++t) {
+    std::vector<Index> order(static_cast<std::size_t>(N_r));
+    std::iota(order.begin(), order.end(), Index{0});
+    const auto score = [&](Index i) { return s[static_cast<std::size_t>(t * N_r + i)]; };
+    std::ranges::stable_sort(order, std::greater<>(), score);
+    for (Index k = 0; k < K_r; ++k) {
+      const std::int64_t routed = experts[static_cast<std::size_t>(t * K_r + k)];
+      ++counts[static_cast<std::size_t>(c.word("counted") == "routed" ? routed : order[static_cast<std::size_t>(k)])];
+    }
+  }
+  return counts;
+}
+
+/// f_i of each stretch.
+Var counted(Twin& t, const Sequences& parts) {
+  const auto N_r = static_cast<double>(size(t.call, "N_r")), K_r = static_cast<double>(size(t.call, "K_r"));
+  const std::string& kind = t.call.word("f_scale");
+  const double factor = kind == "relative" ? N_r / K_r : kind == "share" ? 1 / K_r : 1;
+  Estimate f(parts.count(), size(t.call, "N_r"));
+  for (Index part = 0; part < f.rows; ++part) {
+    const std::vector<Index> counts = choices(t.call, parts.begin[part], parts.begin[part + 1]);
+    for (Index i = 0; i < f.cols && parts.length(part) > 0; ++i) {
+      const double value =
+          factor * static_cast<double>(counts[static_cast<std::size_t>(i)]) / static_cast<double>(parts.length(part));
+      f(part, i) = widened({value}, 3 * u * value);  // N_r c / (K_r T) in any order
+    }
+  }
+  return t.tape.put(std::move(f), {});
+}
+
+void twin(Twin& t) {
+  const Sequences parts = stretches(t.call);
+  const Var f = t.out("f", counted(t, parts)), s = t.in("s");
+  const Var affinity = t.call.word("affinity") == "normalised" ? s / (row_sums(s) + 1e-20) : s;
+  Var loss = t.tape.constant(0);
+  for (Index part = 0; part < parts.count(); ++part) {
+    if (parts.length(part) == 0) continue;
+    std::vector<Index> tokens(static_cast<std::size_t>(parts.length(part)));
+    std::iota(tokens.begin(), tokens.end(), parts.begin[part]);
+    const Var P = (1.0 / static_cast<double>(tokens.size())) * column_sums(rows(affinity, tokens));
+    loss = loss + row_sums(rows(f, {part}) * P);
+  }
+  const BalanceLoss terms = terms_of(t.call);
+  t.out("loss", terms.alpha * terms.weight * loss);
+}
+
+struct Computed {
+  Routing routing;
+  Sequences sequences;
+  Balance balance;
+};
+
+/// Nothing where the reference does not have the conventions.
+std::optional<Computed> compute(const Case& c) {
+  Computed all{routing_of(c), stretches(c), {}};
+  if (c.word("f_scale") != "relative" || c.word("affinity") != "normalised") return {};
+  if (size(c, "T") == 0) {
+    all.balance.f = Matrix::Zero(all.sequences.count(), size(c, "N_r"));
+    return all;
+  }
+  GateConfig config;
+  config.N_r = size(c, "N_r"), config.K_r = size(c, "K_r");
+  const auto counted = c.word("counted") == "routed" ? BalanceCount::routed : BalanceCount::report;
+  all.balance = balance_loss(config, all.routing, all.sequences, terms_of(c), counted);
+  return all;
+}
+
+std::optional<Tensors> forward(const Case& c) {
+  const std::optional<Computed> all = compute(c);
+  if (!all) return {};
+  const Matrix& f = all->balance.f;
+  const auto loss = static_cast<float>(all->balance.loss);
+  return Tensors{{"loss", tensor(FloatMatrix::Constant(1, 1, loss), {})},
+                 {"f", is_sequence_wise(c) ? tensor(f) : tensor(f, {f.cols()})}};
+}
+
+std::optional<Tensors> backward(const Case& c) {
+  const std::optional<Computed> all = compute(c);
+  if (!all) return {};
+  Matrix ds = balance_backward(all->routing, all->sequences, terms_of(c), all->balance.f);
+  ds *= static_cast<float>(values(c.in("dloss"))[0]);
+  return Tensors{{"ds", tensor(ds)}};
+}
+
+Tensors drawn_inputs(const std::string& kind, bool sequence_wise, const Sizes& sizes, Random& random) {
+  const Index T = sizes.at("T"), N_r = sizes.at("N_r"), K_r = sizes.at("K_r");
+  FloatMatrix s(T, N_r);
+  for (Index i = 0; i < s.size(); ++i) s.data()[i] = static_cast<float>(1 / (1 + std::exp(-2 * random.normal())));
+  if (kind == "ties") s = sprinkled(std::move(s), {0.5f, 0.25f}, 1, random);
+  if (kind == "collapsed" && K_r <= N_r) s.leftCols(K_r).array() += 1;
+  if (kind == "zeros")
+    for (Index t = 0; t < T; t += 3) s.row(t).setZero();
+  if (kind == "tiny") s *= 0x1p-120f;
+  std::vector<std::int64_t> experts(static_cast<std::size_t>(T * K_r));
+  for (std::int64_t& expert : experts) expert = random.below(std::max<Index>(N_r, 1));
+  Tensors inputs{{"s", tensor(s)}, {"experts", tensor(experts, {T, K_r})}};
+  if (!sequence_wise) return inputs;
+  const Index S = sizes.at("S");
+  std::vector<std::int64_t> lengths(static_cast<std::size_t>(S));
+  for (Index t = 0; t < T && S > 0; ++t) ++lengths[static_cast<std::size_t>(random.below(kind == "empty" ? 1 : S))];
+  inputs["lengths"] = tensor(lengths, {S});
+  return inputs;
+}
+
+TwinOp balance_op(bool sequence_wise) {
+  TwinOp t;
+  Op& op = t.op;
+  op.name = sequence_wise ? "sequence_balance_loss" : "batch_balance_loss";
+  op.what =
+      "alpha sum_i f_i P_i, f_i = N_r / (K_r T) (tokens that chose i), P_i = mean of s'_{i,t} = s_{i,t} / sum_j "
+      "s_{j,t} (Eqs. 17 to 20) over ";
+  op.what += sequence_wise ? "each sequence, added up" : "the whole batch (section 4.5.3)";
+  op.contract =
+      "f counts the K_r largest scores of each token, without bias and groups, equal ones by the lowest index "
+      "(counted=scores, as printed), or `experts` (routed). FP32, sums in any order; 1e-20 is added to sum_j s. A "
+      "sequence without tokens adds nothing. The loss is judged from your f where you give it.";
+  op.inputs = {{"s", {Dtype::f32}, {"T", "N_r"}, "scores, finite, without bias"},
+               {"experts", {Dtype::i64, Dtype::i32}, {"T", "K_r"}, "where the tokens go, 0 to N_r - 1"}};
+  if (sequence_wise) op.inputs.push_back({"lengths", {Dtype::i64, Dtype::i32}, {"S"}, "tokens of each sequence"});
+  op.outputs = {{"loss", {Dtype::f32}, {}, "alpha included"}, {"f", {Dtype::f32}, {"N_r"}, "Eq. (18)", true}};
+  if (sequence_wise) op.outputs[1].shape = {"S", "N_r"};
+  op.attributes = {{.name = "alpha",
+                    .fallback = 1e-4,
+                    .what = "of the report; the released config.json says 0.001",
+                    .least = 0,
+                    .most = 1e6,
+                    .convention = true,
+                    .others = {1e-3, 1.0}},
+                   convention("counted", {"scores", "routed"}, "what f counts: see the contract")};
+  op.attributes.insert(op.attributes.end(), readings().begin(), readings().end() - (sequence_wise ? 0 : 1));
+  Sizes sizes{{"T", 24}, {"N_r", 16}, {"K_r", 4}}, ragged{{"T", 7}, {"N_r", 5}, {"K_r", 3}};
+  if (sequence_wise) sizes["S"] = 3, ragged["S"] = 4;
+  op.kinds = {{"ordinary", "Sigmoid of normal logits", sizes},
+              {"ragged", "odd sizes", ragged},
+              {"ties", "each score is 0.5 or 0.25", sizes},
+              {"collapsed", "the first K_r experts are everybody's", sizes},
+              {"zeros", "every third token has scores of 0", sizes},
+              {"tiny", "scores of 2^-120 and below", sizes}};
+  if (sequence_wise) op.kinds.push_back({"empty", "all tokens are in the first sequence", sizes});
+  op.draw = [sequence_wise](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
+    return drawn_inputs(kind, sequence_wise, s, random);
+  };
+  t.twin = twin;
+  t.forward = forward;
+  t.gradients = {"s"};
+  t.backward = backward;
+  t.backward_contract =
+      "ds_{i,t} = dloss alpha / T (f_i - sum_j f_j s'_{j,t}) / (sum_j s_{j,t} + 1e-20), through P alone: f is a count. "
+      "FP32, sums in any order.";
+  return t;
+}
+
+const std::vector<AttributeSpec>& update_readings() {
+  static const std::vector<AttributeSpec> all{
+      convention("rule", {"sign", "proportional", "tanh"}, "of the relative violation (mean - load) / mean"),
+      convention("direction", {"to_balance", "away"}, "overloaded experts lose, or gain"),
+      convention("centred", {"no", "yes"}, "whether the mean of the updates is taken off, as torchtitan does"),
+      convention("mean_over", {"all", "loaded"}, "all experts, or those that have a load"),
+      convention("kept_in", {"fp32", "bf16"}, "the bias is FP32, or rounded to BF16")};
+  return all;
+}
+
+/// Checked: what a training step can count.
+std::vector<Index> load_of(const Case& c) {
+  const std::vector<std::int64_t> load = integers(c.in("load"));
+  for (const std::int64_t n : load)
+    require(n >= 0 && n <= Index{1} << 40, "load", n, " tokens; there must be 0 to 2^40");
+  return {load.begin(), load.end()};
+}
+
+void update_twin(Twin& t) {
+  const std::vector<Index> load = load_of(t.call);
+  const auto total = std::accumulate(load.begin(), load.end(), 0.0);
+  const auto idle = t.call.word("mean_over") == "loaded" ? std::ranges::count(load, Index{0}) : 0;
+  const double n = static_cast<double>(std::ssize(load) - idle), gamma = t.call.attribute<double>("gamma");
+  const std::string& rule = t.call.word("rule");
+  Estimate step(1, std::ssize(load));
+  double sum = 0;
+  for (Index i = 0; i < step.cols; ++i) {
+    const double above = n * static_cast<double>(load[static_cast<std::size_t>(i)]) - total;  // exact, n times
+    const double violation = total == 0 ? 0 : -above / total;
+    const double sign = above > 0 ? -1 : above < 0 ? 1 : 0;
+    step(0, i).value = rule == "sign" ? sign : rule == "tanh" ? std::tanh(violation) : violation;
+    sum += step(0, i).value;
+  }
+  for (Approx& a : step.at) {
+    if (t.call.word("centred") == "yes") a.value -= sum / static_cast<double>(step.cols);
+    a = widened({gamma * a.value}, (rule == "sign" ? 1 : 8) * u * gamma * std::abs(a.value));
+  }
+  const Var moved = t.tape.put(std::move(step), {});
+  const Var b = t.in("b") + (t.call.word("direction") == "to_balance" ? 1.0 : -1.0) * moved;
+  t.out("b", t.call.word("kept_in") == "bf16" ? in_format(b, FormatId::bf16) : b);
+}
+
+std::optional<Tensors> update_forward(const Case& c) {
+  const std::vector<Index> load = load_of(c);
+  if (!as_usual(c, update_readings())) return {};
+  Matrix b = float_matrix(c.in("b"));
+  update_bias(b, load, c.attribute<double>("gamma"));
+  return Tensors{{"b", tensor(b, {b.cols()})}};
+}
+
+Tensors drawn_loads(const std::string& kind, const Sizes& sizes, Random& random) {
+  const Index N_r = sizes.at("N_r");
+  FloatMatrix b = normals(1, N_r, random, 0.01);
+  if (kind == "released") b.array() += 5;  // the released biases lie around 5
+  std::vector<std::int64_t> load(static_cast<std::size_t>(N_r));
+  for (std::int64_t& n : load) {
+    n = random.below(kind == "large" ? 1 << 30 : 200);
+    if (kind == "equal") n = 8;
+    if (kind == "one_off") n = 1000000;
+    if (kind == "idle" && random.below(2) == 0) n = 0;
+  }
+  if (kind == "one_off" && N_r > 1) ++load[0], --load[1];
+  return {{"b", tensor(b, {N_r})}, {"load", tensor(load, {N_r})}};
+}
+
+TwinOp update_op() {
+  TwinOp t;
+  Op& op = t.op;
+  op.name = "bias_update";
+  op.what = "b_i += gamma sign(mean load - load_i) after each step: balancing without a loss (section 2.1.2, Eq. 16)";
+  op.contract =
+      "The load is compared with the mean exactly: as N_r load_i with the sum of all. Equal: unchanged. One FP32 "
+      "addition. The load is that of the whole step over all ranks, each token counted once. Differs from the report: "
+      "it does not say what equality does.";
+  op.inputs = {{"b", {Dtype::f32}, {"N_r"}, "biases of the experts"},
+               {"load", {Dtype::i64, Dtype::i32}, {"N_r"}, "tokens that each expert got, 0 to 2^40"}};
+  op.outputs = {{"b", {Dtype::f32}, {"N_r"}, "of the next step"}};
+  op.attributes = {{.name = "gamma",
+                    .fallback = 0.001,
+                    .what = "bias update speed; 0 for the last 500B tokens",
+                    .least = 0,
+                    .most = 1e6,
+                    .convention = true,
+                    .others = {0.01, 0.0001}}};
+  op.attributes.insert(op.attributes.end(), update_readings().begin(), update_readings().end());
+  const Sizes sizes{{"N_r", 64}};
+  op.kinds = {{"ordinary", "loads of 0 to 199", sizes},
+              {"released", "biases around 5, as in the released weights: BF16 would swallow gamma", sizes},
+              {"ragged", "11 experts", {{"N_r", 11}}},
+              {"equal", "all loads are equal: nothing moves", sizes},
+              {"one_off", "loads of a million but for two, one above and one below", sizes},
+              {"idle", "half of the experts have no token", sizes},
+              {"large", "loads up to 2^30", sizes}};
+  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
+    return drawn_loads(kind, s, random);
+  };
+  t.twin = update_twin;
+  t.forward = update_forward;
+  return t;
+}
+
+}  // namespace
+
+std::vector<Op> balance_ops() {
+  std::vector<Op> ops;
+  for (const TwinOp& t : {update_op(), balance_op(true), balance_op(false)})
+    for (Op& op : ops_of(t)) ops.push_back(std::move(op));
+  return ops;
+}
+
+}  // namespace dsv3::oracle
