@@ -116,6 +116,7 @@ TwinOp training_form() {
       return continued(c, cache, tap);
     });
   };
+  t.passed = {"c_Q", "c_KV", "k_R", "o"};
   t.gradients = {"h", "wq_a", "q_norm", "wq_b", "wkv_a", "kv_norm", "wkv_b", "wo"};
   t.backward = [](const Case& c) -> std::optional<Tensors> {
     const Sequences rows = sequence_of(c);

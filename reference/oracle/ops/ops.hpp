@@ -14,6 +14,7 @@ std::vector<Op> norm_ops();
 std::vector<Op> gate_ops();
 std::vector<Op> rope_ops();
 std::vector<Op> mla_ops();
+std::vector<Op> layer_ops();
 std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();

@@ -166,10 +166,13 @@ void Tape::accumulate(Var x, Index i, Index j, const Approx& dx) {
   if (!arithmetic_.exact) sum = {to(arithmetic_.format, sum.value)};
 }
 
-void Tape::backward(const std::vector<std::pair<Var, Estimate>>& seeds) {
+void Tape::backward(const std::vector<std::pair<Var, Estimate>>& seeds,
+                    const std::vector<std::pair<Var, Passing>>& passing) {
   for (const auto& [y, dy] : seeds) oracle::accumulate(y, dy);
   for (std::size_t id = nodes_.size(); id-- > 0;) {
-    const Node& node = nodes_[id];
+    Node& node = nodes_[id];
+    for (const auto& [x, see] : passing)
+      if (x.id == id) node.gradient = see(gradient(x));
     if (node.hand_on && !node.gradient.at.empty()) node.hand_on(node.gradient, node.value);
   }
 }
@@ -264,6 +267,22 @@ Var row_sums(Var a) {
   });
 }
 
+Var sum_of(const std::vector<Var>& terms) {
+  expect(!terms.empty(), "a sum of nothing");
+  Estimate out = terms.front().value();
+  for (std::size_t i = 0; i < out.at.size(); ++i) {
+    Sum sum(terms.front().tape->arithmetic());
+    for (const Var term : terms) {
+      expect(term.rows() == out.rows && term.cols() == out.cols, "terms of other shapes");
+      sum.add(term.value().at[i]);
+    }
+    out.at[i] = sum.sum();
+  }
+  return terms.front().tape->put(std::move(out), [=](const Estimate& d, const Estimate&) {
+    for (const Var term : terms) accumulate(term, d);
+  });
+}
+
 Var column_sums(Var a) { return transposed(row_sums(transposed(a))); }
 
 Var columns(Var a, const std::vector<Index>& which) {
@@ -335,7 +354,9 @@ Var softmax_rows(Var x) {
   const Var e = exp(x - row_maxima(x));
   return each(
       e / row_sums(e),
-      [](auto& p) { return Approx{p.value, std::min(p.bound, 1.0), std::min(p.variance, 1.0)}; },  // 0 <= p <= 1
+      [](auto& p) {
+        return Approx{p.value, std::min(p.bound, 1.0), std::min(p.variance, 1.0)};
+      },  // 0 <= p <= 1
       [](auto& d, auto&, auto&) { return d; });
 }
 

@@ -59,42 +59,52 @@ TwinCall with_gradients(const TwinOp& t) {
     std::vector<std::pair<Var, Estimate>> seeds;
     for (const auto& [name, y] : twin.outputs)
       if (twin.call.inputs.contains("d" + name)) seeds.emplace_back(y, exactly(twin.call.in("d" + name)));
-    twin.tape.backward(seeds);
-    twin.outputs.clear();
+    std::vector<std::pair<Var, Tape::Passing>> passing;
+    for (const std::string& name : t.passed)
+      passing.emplace_back(twin.outputs.at(name), [&twin, name](const Estimate& gradient) {
+        return twin.out("d" + name, twin.tape.input(gradient)).value();
+      });
+    twin.tape.backward(seeds, passing);
     for (const std::string& name : t.gradients)
       twin.out("d" + name, twin.tape.input(twin.tape.gradient(twin.in(name))));
   };
 }
 
 void put_twin(Op& op, const TwinCall& call, const std::function<std::optional<Tensors>(const Case&)>& reference) {
-  const auto numbers = [call, outputs = op.outputs](const Case& c, const Arithmetic& arithmetic, Tensors& result) {
+  const auto numbers = [call, outputs = op.outputs](const Case& c, const Arithmetic& arithmetic) {
     const Tensors none;
     Twin twin(c, none, arithmetic);
     call(twin);
+    Tensors result;
     for (const TensorSpec& spec : outputs)
       if (const auto y = twin.outputs.find(spec.name); y != twin.outputs.end())
         result[spec.name] = rounded_values(y->second.value(), spec, c.sizes);
       else if (const auto whole = twin.whole_outputs.find(spec.name); whole != twin.whole_outputs.end())
         result[spec.name] = tensor(whole->second.own, shape_of(spec.shape, c.sizes));
-  };
-  op.imitate = [numbers, reference](const Case& c, const Arithmetic& arithmetic) {
-    Tensors result = reference(c).value_or(Tensors());
-    numbers(c, arithmetic, result);
     return result;
   };
-  op.run = [numbers, reference, count = op.outputs.size()](const Case& c) {
+  op.imitate = [numbers, reference](const Case& c, const Arithmetic& arithmetic) {
+    Tensors result = numbers(c, arithmetic);
+    result.merge(reference(c).value_or(Tensors()));  // what the twin does not state
+    return result;
+  };
+  op.run = [numbers, reference, outputs = op.outputs](const Case& c) {
     Tensors result = reference(c).value_or(Tensors());
-    if (result.size() < count) numbers(c, {}, result);
+    const auto there = [&](const TensorSpec& spec) { return spec.optional || result.contains(spec.name); };
+    if (result.empty() || !std::ranges::all_of(outputs, there)) result.merge(numbers(c, {}));
     return result;
   };
   op.limits = [call](const Case& c, const Tensors& ours, const Tensors& theirs) {
     Twin twin(c, theirs);
     call(twin);
     Limits limits = all_bits(ours);
-    for (const auto& [name, y] : twin.outputs) limits[name] = limit_of(y.value());
+    for (const auto& [name, y] : twin.outputs)
+      if (ours.contains(name)) limits[name] = limit_of(y.value());
     for (const auto& [name, whole] : twin.whole_outputs)
-      limits[name] = {.bound = Doubles(whole.needed.size(), 0), .center = {whole.needed.begin(), whole.needed.end()}};
-    for (const auto& [name, lines] : twin.remarks) limits[name].remarks = lines;
+      if (ours.contains(name))
+        limits[name] = {.bound = Doubles(whole.needed.size(), 0), .center = {whole.needed.begin(), whole.needed.end()}};
+    for (const auto& [name, lines] : twin.remarks)
+      if (ours.contains(name)) limits[name].remarks = lines;
     return limits;
   };
 }
@@ -110,6 +120,10 @@ Op backward_of(const TwinOp& t) {
     if (is_float(spec) && !spec.optional)
       seeds.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});
   op.inputs.insert(op.inputs.end(), seeds.begin(), seeds.end());
+  for (auto name = t.passed.rbegin(); name != t.passed.rend(); ++name) {
+    const auto spec = std::ranges::find(t.op.outputs, *name, &TensorSpec::name);
+    op.outputs.push_back({"d" + *name, {Dtype::f32}, spec->shape, "the gradient of " + *name, true});
+  }
   for (const TensorSpec& spec : t.op.inputs)
     if (std::ranges::find(t.gradients, spec.name) != t.gradients.end())
       op.outputs.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});

@@ -52,6 +52,9 @@ struct TwinOp {
   /// The inputs that have gradients. The backward op OP_backward has the same inputs, dy for each output y of floats
   /// that is not optional, and gives dx for each of these.
   std::vector<std::string> gradients = {};
+  /// Activations whose gradients are optional outputs of the backward op: where theirs has them, what is behind them is
+  /// judged from theirs. In the order of the forward.
+  std::vector<std::string> passed = {};
   std::function<std::optional<Tensors>(const Case&)> backward = {};
   std::string backward_contract = {};
 };
