@@ -13,7 +13,7 @@ const std::vector<Op>& registry() {
   static const std::vector<Op> all = [] {
     std::vector<Op> ops;
     for (std::vector<Op> family :
-         {format_ops(), fp8_gemm_ops(), norm_ops(), rope_ops(), swiglu_ops(), loss_ops(), balance_ops()})
+         {format_ops(), fp8_gemm_ops(), norm_ops(), rope_ops(), swiglu_ops(), loss_ops(), balance_ops(), adamw_ops()})
       std::ranges::move(family, std::back_inserter(ops));
     return ops;
   }();

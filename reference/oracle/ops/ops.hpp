@@ -15,6 +15,7 @@ std::vector<Op> rope_ops();
 std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();
+std::vector<Op> adamw_ops();
 
 /// The format, scale kind, dialect and rounding that an attribute names.
 FormatId format_named(const std::string& name);

@@ -23,8 +23,8 @@ double to(std::optional<FormatId> format, double x) {
 }
 
 /// The same; what is too large becomes infinite.
-double overflowing(FormatId format, double x) {
-  return decode(format, encode(format, static_cast<float>(x), Rounding::nearest_even, Overflow::non_saturate));
+double overflowing(FormatId format, double x, Rounding rounding) {
+  return decode(format, encode(format, static_cast<float>(x), rounding, Overflow::non_saturate));
 }
 
 /// The terms of a sum, added up as the tape's arithmetic does.
@@ -331,12 +331,13 @@ Var softmax_rows(Var x) {
   return e / row_sums(e);
 }
 
-Var in_format(Var x, FormatId format) {
+Var in_format(Var x, FormatId format, Rounding rounding) {
   Estimate out = x.value();
   for (Approx& a : out.at) {
-    const double y = overflowing(format, a.value);
-    const double low = overflowing(format, a.value - a.bound), high = overflowing(format, a.value + a.bound);
-    a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low));
+    const double y = overflowing(format, a.value, rounding), error = other_forms * a.bound;
+    const double low = overflowing(format, a.value - error, rounding);
+    const double high = overflowing(format, a.value + error, rounding);
+    a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low) / other_forms);
   }
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }
