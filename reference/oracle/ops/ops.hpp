@@ -16,6 +16,9 @@ std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();
 std::vector<Op> adamw_ops();
+std::vector<Op> mtp_ops();
+std::vector<Op> linear_ops();
+std::vector<Op> permute_ops();
 
 /// The format, scale kind, dialect and rounding that an attribute names.
 FormatId format_named(const std::string& name);

@@ -56,8 +56,7 @@ Var each(Var a, Var b, F f, Da da, Db db) {
   const Estimate &x = a.value(), &y = b.value();
   expect((x.rows == y.rows || x.rows == 1 || y.rows == 1) && (x.cols == y.cols || x.cols == 1 || y.cols == 1),
          "shapes do not fit");
-  Estimate out(std::max(x.rows, y.rows), std::max(x.cols, y.cols));
-  if (x.rows * x.cols * y.rows * y.cols == 0) out = Estimate(std::min(x.rows, y.rows), std::min(x.cols, y.cols));
+  Estimate out(x.rows == 1 ? y.rows : x.rows, x.cols == 1 ? y.cols : x.cols);
   const auto of = [](const Estimate& e, Index i, Index j) -> const Approx& {
     return e(spread_over(e.rows, i), spread_over(e.cols, j));
   };
@@ -104,11 +103,18 @@ Var moved(Var x, Index rows, Index cols, From from) {
       out(i, j) = x.value()(r, c);
     }
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) {
+    // An element may have gone to several places, whose gradients are added up in any order.
+    const Index width = x.cols();
+    std::vector<std::optional<Sum>> sums(x.value().at.size());
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < cols; ++j) {
         const auto [r, c] = from(i, j);
-        x.tape->accumulate(x, r, c, d(i, j));
+        auto& sum = sums[static_cast<std::size_t>(r * width + c)];
+        if (!sum) sum.emplace(x.tape->arithmetic());
+        sum->add(d(i, j));
       }
+    for (Index k = 0; k < std::ssize(sums); ++k)
+      if (auto& sum = sums[static_cast<std::size_t>(k)]) x.tape->accumulate(x, k / width, k % width, sum->sum());
   });
 }
 
