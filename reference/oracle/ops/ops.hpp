@@ -9,6 +9,7 @@
 namespace dsv3::oracle {
 
 std::vector<Op> format_ops();
+std::vector<Op> stored_ops();
 std::vector<Op> fp8_gemm_ops();
 std::vector<Op> norm_ops();
 std::vector<Op> rope_ops();
@@ -35,5 +36,15 @@ bool as_usual(const Case& c, const std::vector<AttributeSpec>& specs);
 
 AttributeSpec scale_attribute();
 AttributeSpec dialect_attribute();
+
+/// The types that codes have in a file, and the one of a format: FP8's own, BF16 and F16, I32 for E5M6, else bytes.
+const std::vector<Dtype>& code_types();
+Dtype dtype_of(FormatId id);
+
+/// The format of codes: one of eight bits or less, or one of `more`.
+AttributeSpec format_attribute(const std::vector<std::string>& more = {});
+AttributeSpec group_attribute(const char* name, Index fallback);
+AttributeSpec rounding_attribute();
+Rounding rounding_of(const Case& c);
 
 }  // namespace dsv3::oracle
