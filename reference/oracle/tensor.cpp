@@ -126,6 +126,23 @@ Codes codes(const Tensor& tensor) {
   return out;
 }
 
+Codes16 codes16(const Tensor& tensor) {
+  const Shape shape = rows_and_cols(tensor.shape);
+  Codes16 out(shape.rows, shape.cols);
+  if (element_bytes(tensor.dtype) == 1) return codes(tensor).cast<std::uint16_t>();
+  if (element_bytes(tensor.dtype) == 2) {
+    if (out.size() > 0) std::memcpy(out.data(), tensor.bytes.data(), tensor.bytes.size());
+    return out;
+  }
+  const std::vector<std::int64_t> all = integers(tensor);
+  for (Index i = 0; i < out.size(); ++i) {
+    const std::int64_t code = all[static_cast<std::size_t>(i)];
+    require(code >= 0 && code <= 0xFFFF, "codes", code, " is no code of 16 bits");
+    out.data()[i] = static_cast<std::uint16_t>(code);
+  }
+  return out;
+}
+
 Tensor tensor(const FloatMatrix& m) { return tensor(m, {m.rows(), m.cols()}); }
 
 Tensor tensor(const FloatMatrix& m, std::vector<Index> shape) {
@@ -133,6 +150,13 @@ Tensor tensor(const FloatMatrix& m, std::vector<Index> shape) {
 }
 
 Tensor tensor(Dtype dtype, const Codes& q) { return copy_of(dtype, {q.rows(), q.cols()}, q.data(), q.size()); }
+
+Tensor tensor(Dtype dtype, const Codes16& q) {
+  if (element_bytes(dtype) == 2) return copy_of(dtype, {q.rows(), q.cols()}, q.data(), q.size());
+  require(dtype == Dtype::i32, "tensor", name(dtype), " has no codes of 16 bits");
+  const std::vector<std::int32_t> wide(q.data(), q.data() + q.size());
+  return copy_of(dtype, {q.rows(), q.cols()}, wide.data(), std::ssize(wide));
+}
 
 Tensor tensor(const std::vector<std::int64_t>& v, std::vector<Index> shape) {
   return copy_of(Dtype::i64, std::move(shape), v.data(), std::ssize(v));

@@ -41,11 +41,14 @@ std::vector<std::int64_t> integers(const Tensor& tensor);  ///< of I64, I32, U8 
 /// F32, BF16 or F16 as a matrix, exactly; dimensions before the last are rows.
 FloatMatrix float_matrix(const Tensor& tensor);
 Codes codes(const Tensor& tensor);  ///< of one byte each
+/// Codes of up to 16 bits, from one or two bytes or whole numbers. Throws std::invalid_argument for other numbers.
+Codes16 codes16(const Tensor& tensor);
 
 /// Tensors that own a copy. The shape, where given, has as many elements as the matrix.
 Tensor tensor(const FloatMatrix& values);
 Tensor tensor(const FloatMatrix& values, std::vector<Index> shape);
 Tensor tensor(Dtype dtype, const Codes& codes);
+Tensor tensor(Dtype dtype, const Codes16& codes);  ///< BF16 or F16, or whole numbers (I32)
 Tensor tensor(const std::vector<std::int64_t>& values, std::vector<Index> shape);
 /// Rounded to nearest even: F32 exactly, BF16 and F16 with overflow to infinity.
 Tensor rounded(Dtype dtype, const FloatMatrix& values, std::vector<Index> shape);

@@ -87,7 +87,7 @@ TEST_CASE("model: every RMSNorm has the configuration's epsilon, those on the la
     CHECK(block.mla.config().eps == 1e-3);
   }
   REQUIRE(model.mtp.size() == 1);
-  CHECK(model.mtp[0].norm.eps == 1e-2);
+  CHECK(model.mtp[0].input.norm.eps == 1e-2);
   CHECK(model.mtp[0].block.norm.eps == 1e-2);
   CHECK(model.mtp[0].block.mla.config().eps == 1e-3);
 }

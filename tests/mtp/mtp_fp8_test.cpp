@@ -32,8 +32,8 @@ TEST_CASE("MTP in fp8: M runs in FP8 in all three directions; what W reads waits
   mtp.backward_weight(std::move(w), grads, context);
   CHECK(different(grads.M, expected) == "");
   const Matrix d_normed = dgrad(p.M, d_h_prime, Precision::fp8);
-  const Index hidden = mtp.order == MtpOrder::hidden_embedding ? 0 : d;
-  const RmsNorm norm = mtp.norm;
+  const Index hidden = mtp.input.order == MtpOrder::hidden_embedding ? 0 : d;
+  const RmsNorm norm = mtp.input.norm;
   CHECK(
       different(
           Matrix(dx.leftCols(d)),

@@ -246,3 +246,154 @@ TEST_CASE("balance losses: other factors, raw scores and routed counts are found
   }
   CHECK(says(found("sequence_balance_loss", "ordinary", {{"over_sequences", word("mean")}}), "over_sequences=mean"));
 }
+
+TEST_CASE("adamw: the first step by hand, and BF16 moments") {
+  const Tensors inputs{
+      {"p", row({2, -1}, {2})}, {"g", row({1, -4}, {2})}, {"m", row({0, 0}, {2})}, {"v", row({0, 0}, {2})}};
+  const Attributes first{{"step", Index{1}}, {"lr", 0.01}};
+  const Tensors t = answer("adamw", inputs, first);
+  check_values(t.at("p"), {2 - 0.01 * (1 + 0.2), -1 - 0.01 * (-1 - 0.1)}, printed);
+  check_values(t.at("m"), {0.1, -0.4}, printed);
+  check_values(t.at("v"), {0.05, 0.8}, printed);
+  Attributes bf16 = first;
+  bf16["moments"] = word("bf16");
+  check_values(answer("adamw", inputs, bf16).at("m"), {0x1.9Ap-4, -0x1.9Ap-2}, 0);
+  check_values(answer("adamw", inputs, bf16).at("p"), values(t.at("p")), 0);
+  bf16["moments"] = word("bf16_truncated");
+  check_values(answer("adamw", inputs, bf16).at("m"), {0x1.98p-4, -0x1.98p-2}, 0);
+  Tensors negative = inputs;
+  negative["v"] = row({0, -1}, {2});
+  CHECK_THROWS_AS(answer("adamw", negative, first), std::invalid_argument);
+  for (const char* beta : {"beta1", "beta2"})
+    CHECK_THROWS_AS(answer("adamw", inputs, {{beta, 1.0}}), std::invalid_argument);
+}
+
+TEST_CASE("adamw: other decays, corrections, places of eps and roundings of the moments are found") {
+  for (const char* decay : {"coupled", "without_lr"})
+    CHECK(says(found("adamw", "ordinary", {{"decay", word(decay)}}), std::string("decay=") + decay));
+  CHECK(says(found("adamw", "first", {{"decay", word("after")}, {"eps_place", word("before_correction")}}),
+             "eps_place=before_correction"));
+  CHECK(says(found("adamw", "small", {{"eps_place", word("inside_root")}}), "eps_place=inside_root"));
+  CHECK(says(found("adamw", "small", {{"eps", 1e-6}}), "eps=1e-06 instead of 1e-08"));
+  CHECK(says(found("adamw", "first", {{"bias_correction", word("none")}}), "bias_correction=none"));
+  CHECK(says(found("adamw", "first", {{"step_shift", Index{1}}}), "step_shift=1"));
+  CHECK(says(found("adamw", "bf16", {{"moments", word("fp32")}}), "moments=fp32"));
+  CHECK(says(found("adamw", "bf16", {{"moments", word("bf16_truncated")}}), "moments=bf16_truncated"));
+  CHECK(says(found("adamw", "bf16", {{"update_from", word("stored")}}), "update_from=stored"));
+}
+
+TEST_CASE("adamw: a BF16 moment may be the other neighbour of a tie, and only there") {
+  const Op& op = op_named("adamw");
+  const auto judged_with = [&](float g, float m_written) {  // m = 0.9 + 0.1 g, theirs as written
+    const Tensors inputs{{"p", row({0}, {1})}, {"g", row({g}, {1})}, {"m", row({1}, {1})}, {"v", row({1}, {1})}};
+    const Case c = checked(op, inputs, {{"moments", word("bf16")}});
+    Tensors theirs = run(op, c);
+    theirs["m"] = row({m_written}, {1});
+    return judge(op, c, theirs).agreement != Agreement::outside;
+  };
+  const float tie = 1 + 10.0f / 256, below = 1, above = 1 + 1.0f / 128;
+  CHECK((judged_with(tie, below) && judged_with(tie, above)));
+  CHECK_FALSE(judged_with(tie, 1 + 2.0f / 128));
+  CHECK((judged_with(1 + 9.9f / 256, below) && !judged_with(1 + 9.9f / 256, above)));
+  CHECK((judged_with(1 + 10.1f / 256, above) && !judged_with(1 + 10.1f / 256, below)));
+}
+
+TEST_CASE("mtp_input: by hand, both orders") {
+  // Norms of [3, 4] and [0, 2]: [3, 4] / sqrt(12.5) and [0, sqrt(2)].
+  const Tensors inputs{{"h", row({3, 4}, {1, 2})},
+                       {"e", row({0, 2}, {1, 2})},
+                       {"g_h", row({1, 2}, {2})},
+                       {"g_e", row({1, 10}, {2})},
+                       {"M", row({1, 0, 0, 0, 0, 1, 0, 1}, {2, 4})}};
+  const double h_0 = 3 / std::sqrt(12.5), h_1 = 2 * 4 / std::sqrt(12.5), e_1 = 10 * std::sqrt(2.0);
+  check_values(answer("mtp_input", inputs).at("h_prime"), {h_0, h_1 + e_1}, 1e-6);
+  check_values(answer("mtp_input", inputs, {{"order", word("embedding_hidden")}}).at("h_prime"), {0, e_1 + h_1}, 1e-6);
+  check_values(answer("mtp_input", inputs, {{"norms", word("none")}}).at("h_prime"), {3, 4 + 2}, 0);
+}
+
+TEST_CASE("mtp_input: the other order, missing norms and other eps are found, forward and backward") {
+  for (const char* op : {"mtp_input", "mtp_input_backward"}) {
+    CAPTURE(op);
+    CHECK(says(found(op, "ordinary", {{"order", word("embedding_hidden")}}), "order=embedding_hidden"));
+    CHECK(says(found(op, "ordinary", {{"norms", word("hidden")}}), "norms=hidden"));
+    CHECK(says(found(op, "small", {{"eps", 1e-5}}), "eps=1e-05"));
+  }
+}
+
+TEST_CASE("linear: by hand; a transposed weight and other roundings are found") {
+  const Tensors inputs{{"x", row({1, 257, 0, 1}, {2, 2})}, {"W", row({2, 1, -1, 1}, {2, 2})}};
+  check_values(answer("linear", inputs).at("y"), {259, 256, 1, 1}, 0);
+  check_values(answer("linear", inputs, {{"precision", word("bf16")}}).at("y"), {258, 255, 1, 1}, 0);  // 257 is 256
+  check_values(answer("linear", inputs, {{"W_layout", word("in_out")}}).at("y"), {-255, 258, -1, 1}, 0);
+  Tensors with_dy = inputs;
+  with_dy["dy"] = row({1, 0, 0, 2}, {2, 2});
+  check_values(answer("linear_backward", with_dy).at("dx"), {2, 1, -2, 2}, 0);
+  check_values(answer("linear_backward", with_dy).at("dW"), {1, 257, 0, 2}, 0);
+  for (const char* op : {"linear", "linear_backward"}) {
+    CAPTURE(op);
+    CHECK(says(found(op, "ordinary", {{"precision", word("bf16")}}), "precision=bf16"));
+    CHECK(says(found(op, "bf16", {{"result", word("fp32")}}), "result=fp32"));
+    CHECK(says(found(op, "square", {{"W_layout", word("in_out")}}), "W_layout=in_out"));
+  }
+  CHECK_THROWS_AS(
+      answer("linear", drawn(op_named("linear"), "ordinary", 1, {}, {}).inputs, {{"W_layout", word("in_out")}}),
+      std::invalid_argument);
+}
+
+TEST_CASE("permute and unpermute: three tokens by hand, one of which asks for an expert twice") {
+  const Tensor experts = tensor(std::vector<std::int64_t>{2, 0, 2, 2, 0, 1}, {3, 2});
+  const Tensors inputs{{"x", row({10, 20, 30}, {3, 1})}, {"experts", experts}};
+  const Attributes four{{"N_r", Index{4}}};
+  const Tensors t = answer("permute", inputs, four);
+  check_values(t.at("rows"), {10, 30, 30, 10, 20, 20}, 0);
+  CHECK(integers(t.at("counts")) == std::vector<std::int64_t>{2, 1, 3, 0});
+  CHECK(integers(t.at("token_of_row")) == std::vector<std::int64_t>{0, 2, 2, 0, 1, 1});
+  CHECK(integers(t.at("row_of")) == std::vector<std::int64_t>{3, 0, 4, 5, 1, 2});
+  CHECK(integers(answer("permute", inputs, {{"N_r", Index{4}}, {"counts", word("offsets")}}).at("counts")) ==
+        std::vector<std::int64_t>{0, 2, 3, 6});
+  check_values(answer("permute", inputs, {{"N_r", Index{4}}, {"order", word("tokens_descending")}}).at("rows"),
+               {30, 10, 30, 20, 20, 10}, 0);
+
+  const Tensors back{{"experts", experts},
+                     {"weights", row({0.5, 2, 1, 3, 0.25, 4}, {3, 2})},
+                     {"rows", row({1, 2, 3, 4, 5, 6}, {6, 1})}};
+  check_values(answer("unpermute", back, four).at("y"), {0.5 * 4 + 2 * 1, 5 + 3 * 6, 0.25 * 2 + 4 * 3}, 0);
+  check_values(answer("unpermute", back, {{"N_r", Index{4}}, {"weighting", word("ignored")}}).at("y"), {5, 11, 5}, 0);
+  check_values(answer("unpermute", back, {{"N_r", Index{4}}, {"duplicates", word("last")}}).at("y"), {4, 18, 12.5}, 0);
+  Tensors with_dy = back;
+  with_dy["dy"] = row({1, 10, 100}, {3, 1});
+  const Tensors d = answer("unpermute_backward", with_dy, four);
+  check_values(d.at("drows"), {2, 25, 400, 0.5, 10, 30}, 0);
+  check_values(d.at("dweights"), {4, 1, 50, 60, 200, 300}, 0);
+
+  for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{4}, std::int64_t{1} << 62}) {
+    Tensors refused = inputs, refused_back = back;
+    refused["experts"] = refused_back["experts"] = tensor(std::vector<std::int64_t>{2, 0, 2, wrong, 0, 1}, {3, 2});
+    for (const char* order : {"tokens", "slots"}) {
+      const Attributes a{{"N_r", Index{4}}, {"order", word(order)}};
+      CHECK_THROWS_AS(answer("permute", refused, a), std::invalid_argument);
+      CHECK_THROWS_AS(answer("unpermute", refused_back, a), std::invalid_argument);
+    }
+  }
+}
+
+TEST_CASE("permute and unpermute: other orders and weights are found") {
+  CHECK(says(found("permute", "ordinary", {{"order", word("slots")}}), "order=slots"));
+  CHECK(says(found("permute", "ordinary", {{"counts", word("offsets")}}), "counts=offsets"));
+  CHECK(says(found("unpermute", "ordinary", {{"order", word("tokens_descending")}}), "order=tokens_descending"));
+  CHECK(says(found("unpermute", "ordinary", {{"weighting", word("ignored")}}), "weighting=ignored"));
+  CHECK(says(found("unpermute", "duplicates", {{"duplicates", word("last")}}), "duplicates=last"));
+  CHECK(says(found("unpermute", "ordinary", {{"weights_rounding", word("bf16")}}), "weights_rounding=bf16"));
+  CHECK(says(found("unpermute_backward", "ordinary", {{"order", word("slots")}}), "order=slots"));
+}
+
+TEST_CASE("permute: the gradients of a token's rows may be added in any order, cancelling ones too") {
+  const Op& op = op_named("permute_backward");
+  const Tensors inputs{{"x", row({0}, {1, 1})},
+                       {"experts", tensor(std::vector<std::int64_t>{0, 1, 2}, {1, 3})},
+                       {"drows", row({1, -1, 1e-8F}, {3, 1})}};
+  const Case c = checked(op, inputs, {});
+  for (const float sum : {1e-8F, 0.0F})  // (1 - 1) + 1e-8 and (1e-8 + 1) - 1
+    CHECK(judge(op, c, {{"dx", row({sum}, {1, 1})}}).agreement != Agreement::outside);
+  CHECK(judge(op, c, {{"dx", row({1}, {1, 1})}}).agreement == Agreement::outside);
+}

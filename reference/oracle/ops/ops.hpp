@@ -9,6 +9,7 @@
 namespace dsv3::oracle {
 
 std::vector<Op> format_ops();
+std::vector<Op> stored_ops();
 std::vector<Op> fp8_gemm_ops();
 std::vector<Op> norm_ops();
 std::vector<Op> gate_ops();
@@ -18,6 +19,10 @@ std::vector<Op> layer_ops();
 std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();
+std::vector<Op> adamw_ops();
+std::vector<Op> mtp_ops();
+std::vector<Op> linear_ops();
+std::vector<Op> permute_ops();
 
 /// The format, scale kind, dialect and rounding that an attribute names.
 FormatId format_named(const std::string& name);
@@ -34,5 +39,15 @@ bool as_usual(const Case& c, const std::vector<AttributeSpec>& specs);
 
 AttributeSpec scale_attribute();
 AttributeSpec dialect_attribute();
+
+/// The types that codes have in a file, and the one of a format: FP8's own, BF16 and F16, I32 for E5M6, else bytes.
+const std::vector<Dtype>& code_types();
+Dtype dtype_of(FormatId id);
+
+/// The format of codes: one of eight bits or less, or one of `more`.
+AttributeSpec format_attribute(const std::vector<std::string>& more = {});
+AttributeSpec group_attribute(const char* name, Index fallback);
+AttributeSpec rounding_attribute();
+Rounding rounding_of(const Case& c);
 
 }  // namespace dsv3::oracle

@@ -58,4 +58,53 @@ AttributeSpec dialect_attribute() {
   return spec;
 }
 
+const std::vector<Dtype>& code_types() {
+  static const std::vector<Dtype> all{Dtype::f8_e4m3, Dtype::f8_e5m2, Dtype::u8, Dtype::bf16, Dtype::f16, Dtype::i32};
+  return all;
+}
+
+Dtype dtype_of(FormatId id) {
+  switch (id) {
+    case FormatId::e4m3:
+      return Dtype::f8_e4m3;
+    case FormatId::e5m2:
+      return Dtype::f8_e5m2;
+    case FormatId::bf16:
+      return Dtype::bf16;
+    case FormatId::fp16:
+      return Dtype::f16;
+    case FormatId::e5m6:
+      return Dtype::i32;
+    default:
+      return Dtype::u8;
+  }
+}
+
+AttributeSpec format_attribute(const std::vector<std::string>& more) {
+  AttributeSpec spec{.name = "format",
+                     .fallback = std::string("e4m3"),
+                     .what =
+                         "of the codes; in a file E4M3, E5M2, BF16 and FP16 have types of their own, E5M6 is I32, "
+                         "the others are bytes (U8)",
+                     .choices = {"e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "int8"}};
+  spec.choices.insert(spec.choices.end(), more.begin(), more.end());
+  return spec;
+}
+
+AttributeSpec group_attribute(const char* name, Index fallback) {
+  return {.name = name,
+          .fallback = fallback,
+          .what = "that share a scale; at the edges what is left",
+          .least = 1,
+          .most = 1 << 20};
+}
+
+AttributeSpec rounding_attribute() {
+  return convention("rounding", {"nearest_even", "toward_zero"}, "to nearest with ties to even, or toward zero");
+}
+
+Rounding rounding_of(const Case& c) {
+  return c.word("rounding") == "nearest_even" ? Rounding::nearest_even : Rounding::toward_zero;
+}
+
 }  // namespace dsv3::oracle

@@ -12,6 +12,10 @@ inline constexpr double u = 0x1p-24;
 /// Hardware may flush what is smaller to zero.
 inline constexpr double underflow = 0x1p-126;
 
+/// A sound implementation may compute another form of the same equation: (x r) g or x (r g). Its roundings are others,
+/// and as many within this factor, which the limits have more than the bounds.
+inline constexpr double other_forms = 2;
+
 /// The operations below take over their operands' errors and add the roundings of one FP32 operation each, and 2^-126
 /// for hardware that flushes what is smaller. Functions that nobody rounds correctly (exp, sin, ...) get as much as a
 /// fast implementation needs, stated with each.

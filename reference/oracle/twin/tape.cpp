@@ -23,8 +23,8 @@ double to(std::optional<FormatId> format, double x) {
 }
 
 /// The same; what is too large becomes infinite.
-double overflowing(FormatId format, double x) {
-  return decode(format, encode(format, static_cast<float>(x), Rounding::nearest_even, Overflow::non_saturate));
+double overflowing(FormatId format, double x, Rounding rounding) {
+  return decode(format, encode(format, static_cast<float>(x), rounding, Overflow::non_saturate));
 }
 
 /// The terms of a sum, added up as the tape's arithmetic does.
@@ -103,11 +103,18 @@ Var moved(Var x, Index rows, Index cols, From from) {
       out(i, j) = x.value()(r, c);
     }
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) {
+    // An element may have gone to several places, whose gradients are added up in any order.
+    const Index width = x.cols();
+    std::vector<std::optional<Sum>> sums(x.value().at.size());
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < cols; ++j) {
         const auto [r, c] = from(i, j);
-        x.tape->accumulate(x, r, c, d(i, j));
+        auto& sum = sums[static_cast<std::size_t>(r * width + c)];
+        if (!sum) sum.emplace(x.tape->arithmetic());
+        sum->add(d(i, j));
       }
+    for (Index k = 0; k < std::ssize(sums); ++k)
+      if (auto& sum = sums[static_cast<std::size_t>(k)]) x.tape->accumulate(x, k / width, k % width, sum->sum());
   });
 }
 
@@ -360,12 +367,13 @@ Var softmax_rows(Var x) {
       [](auto& d, auto&, auto&) { return d; });
 }
 
-Var in_format(Var x, FormatId format) {
+Var in_format(Var x, FormatId format, Rounding rounding) {
   Estimate out = x.value();
   for (Approx& a : out.at) {
-    const double y = overflowing(format, a.value);
-    const double low = overflowing(format, a.value - a.bound), high = overflowing(format, a.value + a.bound);
-    a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low));
+    const double y = overflowing(format, a.value, rounding), error = other_forms * a.bound;
+    const double low = overflowing(format, a.value - error, rounding);
+    const double high = overflowing(format, a.value + error, rounding);
+    a = low == high ? Approx{y} : widened({y}, std::max(high - y, y - low) / other_forms);
   }
   return x.tape->put(std::move(out), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }

@@ -9,9 +9,6 @@
 namespace dsv3::oracle {
 namespace {
 
-/// A sound implementation may compute another form of the same equation: (x r) g or x (r g). Its roundings are others,
-/// and as many within a factor of 2.
-constexpr double other_forms = 2;
 /// Standard deviations that the root mean square over a tensor may reach.
 constexpr double deviations = 4;
 
