@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reference/oracle/sizes.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <stdexcept>
 
@@ -23,8 +24,10 @@ class Reader {
  private:
   Index sum() {
     Index value = product();
-    while (take("+")) value += product();
-    return value;
+    for (;;)
+      if (take("+")) value += product();
+      else if (take("-")) value = std::max<Index>(value - product(), 0);
+      else return value;
   }
   Index product() {
     Index value = atom();

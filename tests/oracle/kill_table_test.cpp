@@ -56,21 +56,23 @@ struct Line {
 struct Drawn {
   Case c;
   Tensors ours;
+  Tensors sound;  ///< what somebody gives, with all intermediate values, before it is damaged
 };
 
 std::vector<Drawn> cases_of(const Op& op) {
   std::vector<Drawn> all;
   for (const CaseKind& kind : op.kinds) {
     const Case c = drawn(op, kind.name, 1, {}, {});
-    all.push_back({c, run(op, c)});
+    const Tensors ours = run(op, c);
+    all.push_back({c, ours, op.imitate ? op.imitate(c, {.exact = false}) : ours});
   }
   return all;
 }
 
 Line tried(const Op& op, const std::vector<Drawn>& cases, const Mutant& mutant) {
   Line line{.name = mutant.name};
-  for (const auto& [c, ours] : cases) {
-    const std::optional<Tensors> theirs = mutant.run(c, ours);
+  for (const auto& [c, ours, sound] : cases) {
+    const std::optional<Tensors> theirs = mutant.run(c, sound);
     if (!theirs || same_bits(*theirs, ours)) continue;
     ++line.made;
     for (int j = 0; j < judges; ++j) line.seen[j] += fails(static_cast<Judge>(j), op, c, ours, *theirs);
@@ -83,11 +85,15 @@ std::vector<Line> lines_of(const Op& op) {
   std::vector<Line> lines;
   for (const auto& mutants : {other_conventions(op), too_few_bits(op)})
     for (const Mutant& mutant : mutants) lines.push_back(tried(op, cases, mutant));
-  for (const NamedDamage& damage : damages())
-    for (const TensorSpec& output : op.outputs) {
-      if (output.optional) continue;
-      Line line = tried(op, cases, damaged(damage, output.name));
-      line.name = fmt::format("{}: {}", output.name, line.name);
+  std::vector<std::string> outputs;
+  for (const TensorSpec& output : op.outputs)
+    if (!output.optional) outputs.push_back(output.name);
+  const bool many = outputs.size() > 4;  // then each damage is done to one of them
+  for (std::size_t i = 0; i < damages().size(); ++i)
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      if (many && k != 5 * i % outputs.size()) continue;
+      Line line = tried(op, cases, damaged(damages()[i], outputs[k]));
+      line.name = fmt::format("{}: {}", outputs[k], line.name);
       lines.push_back(line);
     }
   std::erase_if(lines, [](const Line& line) { return line.made == 0; });
@@ -153,7 +159,7 @@ TEST_CASE(
 
 TEST_CASE("kill table: what is sound is accepted: ours, BF16 outputs, FP32 at every step in either order") {
   for (const Op& op : registry())
-    for (const auto& [c, ours] : cases_of(op)) {
+    for (const auto& [c, ours, sound] : cases_of(op)) {
       CAPTURE(op.name);
       CHECK(judge(op, c, ours, ours).agreement == Agreement::bits);
       if (!op.imitate) continue;

@@ -42,7 +42,8 @@ inline std::vector<Mutant> other_conventions(const Op& op) {
                        other.attributes[name] = value;
                        try {
                          const bool no_matter = op.imitate && same_bits(op.imitate(c, {}), op.imitate(other, {}));
-                         return no_matter ? std::nullopt : std::optional(run(op, other));
+                         if (no_matter) return {};
+                         return op.imitate ? op.imitate(other, {.exact = false}) : run(op, other);
                        } catch (const std::invalid_argument&) {
                          return {};
                        }

@@ -15,9 +15,11 @@ TEST_CASE("sizes: expressions of letters, numbers, sums, products and rounded-up
   CHECK(size_of("ceil(K/128)", sizes) == 3);
   CHECK(size_of("ceil(K/(T+3))*2", sizes) == 60);
   CHECK(size_of("2*T+N_r", sizes) == 30);
+  CHECK(size_of("N_r-T-1", sizes) == 8);
+  CHECK(size_of("T-N_r", sizes) == 0);
   CHECK(size_of("N_r+2*(T+1)", sizes) == 32);
   CHECK(size_of("ceil(T/0)", {{"T", 0}}) == 0);
-  for (const char* const wrong : {"", "M", "T+", "ceil(T", "ceil(T/)", "T T", "(T", "T-1"}) {
+  for (const char* const wrong : {"", "M", "T+", "ceil(T", "ceil(T/)", "T T", "(T", "T-", "-T"}) {
     CAPTURE(wrong);
     CHECK_THROWS_AS(size_of(wrong, sizes), std::logic_error);
   }

@@ -16,6 +16,7 @@ std::vector<Op> gate_ops();
 std::vector<Op> rope_ops();
 std::vector<Op> mla_ops();
 std::vector<Op> layer_ops();
+std::vector<Op> model_ops();
 std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();

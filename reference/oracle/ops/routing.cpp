@@ -59,7 +59,7 @@ class Routed {
     const Selection::Choice choice = rule_.choose(s, b_);
     own.push_back(choice.experts);
     margins.push_back(choice.margin);
-    margin_bounds.push_back(4 * (error.empty() ? 0 : *std::ranges::max_element(error)));
+    margin_bounds.push_back(4 * (error.empty() ? 0 : *std::ranges::max_element(error)) + u * choice.margin);
     const auto& other = theirs_.empty() ? choice.experts : theirs_[static_cast<std::size_t>(token)];
     const bool valid = is_choice(other, rule_.N_r);
     weighed.push_back(valid ? other : choice.experts);

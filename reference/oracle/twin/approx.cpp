@@ -46,7 +46,7 @@ Approx sigmoid(const Approx& x) {
   const double s = 1 / (1 + std::exp(-x.value)), slope = s * (1 - s);
   // The relative error of exp(-x) counts with its share of 1 + exp(-x).
   const double own = ((4 + 2 * std::abs(x.value)) * (1 - s) + 4) * u * s + underflow;
-  return of(x, s, slope, std::min(0.25, slope * std::exp(x.bound)), own);
+  return of(x, s, slope, std::min(0.25, times(slope, std::exp(x.bound))), own);
 }
 
 Approx cos(const Approx& x) { return of(x, std::cos(x.value), std::sin(x.value), 1, 4 * u); }
@@ -56,7 +56,7 @@ Approx AnySum::sum() const {
   const double additions = terms_ > 0 ? static_cast<double>(terms_ - 1) : 0, nu = additions * u;
   // A partial sum is about as large as the root of the squares, or as what all of them come to.
   const double partial = squares_ + value_ * value_;
-  return {value_, bound_ + nu / (1 - nu) * sizes_, variance_ + additions * u * u / 3 * partial};
+  return {value_, bound_ + times(nu / (1 - nu), sizes_), variance_ + additions * u * u / 3 * partial};
 }
 
 }  // namespace dsv3::oracle

@@ -367,6 +367,10 @@ Var softmax_rows(Var x) {
       [](auto& d, auto&, auto&) { return d; });
 }
 
+Var replaced(Var x, Estimate values) {
+  return x.tape->put(std::move(values), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
+}
+
 Var in_format(Var x, FormatId format, Rounding rounding) {
   Estimate out = x.value();
   for (Approx& a : out.at) {

@@ -119,6 +119,8 @@ Var softmax_rows(Var x);
 /// x rounded to a format in every reading, beyond its largest value to infinity: off by a step where x may lie on
 /// either side of a tie, else by nothing. Gradients pass as if nothing were rounded.
 Var in_format(Var x, FormatId format, Rounding rounding = Rounding::nearest_even);
+/// Other values in x's place; gradients pass.
+Var replaced(Var x, Estimate values);
 /// x as a tensor that may be kept in BF16: a rounding more, where the tape's numbers are exact.
 Var kept_in_bf16(Var x);
 

@@ -71,6 +71,7 @@ void put_twin(Op& op, const TwinCall& call, const std::function<std::optional<Te
   const auto numbers = [call, outputs = op.outputs](const Case& c, const Arithmetic& arithmetic) {
     const Tensors none;
     Twin twin(c, none, arithmetic);
+    twin.writes = true;
     call(twin);
     Tensors result;
     for (const TensorSpec& spec : outputs)
@@ -117,6 +118,8 @@ Op backward_of(const TwinOp& t) {
     if (is_float(spec) && !spec.optional)
       seeds.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});
   op.inputs.insert(op.inputs.end(), seeds.begin(), seeds.end());
+  if (!t.passed.empty())
+    for (TensorSpec spec : t.op.outputs) spec.optional = true, op.outputs.push_back(spec);
   for (auto name = t.passed.rbegin(); name != t.passed.rend(); ++name) {
     const auto spec = std::ranges::find(t.op.outputs, *name, &TensorSpec::name);
     op.outputs.push_back({"d" + *name, {Dtype::f32}, spec->shape, "the gradient of " + *name, true});
@@ -149,10 +152,15 @@ Var Twin::in(const std::string& name) {
 
 Var Twin::out(const std::string& name, Var y) {
   outputs[name] = y;
+  if (writes) {
+    Estimate written = y.value();
+    for (Approx& a : written.at) a.value = static_cast<float>(a.value);
+    return replaced(y, std::move(written));
+  }
   const auto given = theirs_.find(name);
   if (given == theirs_.end() || !is_plain_float(given->second.dtype)) return y;
   const Estimate e = as_written(given->second);
-  return e.rows == y.rows() && e.cols == y.cols() ? tape.input(e) : y;
+  return e.rows == y.rows() && e.cols == y.cols() ? replaced(y, e) : y;
 }
 
 void Twin::out(const std::string& name, const std::vector<std::int64_t>& own, const std::vector<std::int64_t>& needed) {

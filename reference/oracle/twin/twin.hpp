@@ -30,6 +30,7 @@ class Twin {
 
   const Case& call;
   Tape tape;
+  bool writes = false;  ///< outputs are handed on as they are written, in FP32
   std::map<std::string, Var, std::less<>> inputs, outputs;
   struct Whole {
     std::vector<std::int64_t> own, needed;
@@ -52,8 +53,8 @@ struct TwinOp {
   /// The inputs that have gradients. The backward op OP_backward has the same inputs, dy for each output y of floats
   /// that is not optional, and gives dx for each of these.
   std::vector<std::string> gradients = {};
-  /// Activations whose gradients are optional outputs of the backward op: where theirs has them, what is behind them is
-  /// judged from theirs. In the order of the forward.
+  /// Activations whose gradients are optional outputs of the backward op, and with them all outputs of the forward:
+  /// where theirs has them, what comes after them is judged from theirs. In the order of the forward.
   std::vector<std::string> passed = {};
   std::function<std::optional<Tensors>(const Case&)> backward = {};
   std::string backward_contract = {};
