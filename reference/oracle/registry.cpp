@@ -12,8 +12,9 @@ namespace dsv3::oracle {
 const std::vector<Op>& registry() {
   static const std::vector<Op> all = [] {
     std::vector<Op> ops;
-    for (std::vector<Op> family : {format_ops(), stored_ops(), fp8_gemm_ops(), norm_ops(), rope_ops(), swiglu_ops(),
-                                   loss_ops(), balance_ops(), adamw_ops(), mtp_ops(), linear_ops(), permute_ops()})
+    for (std::vector<Op> family :
+         {format_ops(), stored_ops(), packing_ops(), linear_ops(), fp8_gemm_ops(), fp8_grouped_ops(), norm_ops(),
+          rope_ops(), swiglu_ops(), permute_ops(), bias_ops(), balance_ops(), mtp_ops(), loss_ops(), adamw_ops()})
       std::ranges::move(family, std::back_inserter(ops));
     return ops;
   }();

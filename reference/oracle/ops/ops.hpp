@@ -10,12 +10,15 @@ namespace dsv3::oracle {
 
 std::vector<Op> format_ops();
 std::vector<Op> stored_ops();
+std::vector<Op> packing_ops();
 std::vector<Op> fp8_gemm_ops();
+std::vector<Op> fp8_grouped_ops();
 std::vector<Op> norm_ops();
 std::vector<Op> rope_ops();
 std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();
+std::vector<Op> bias_ops();
 std::vector<Op> adamw_ops();
 std::vector<Op> mtp_ops();
 std::vector<Op> linear_ops();
