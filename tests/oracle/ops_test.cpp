@@ -407,10 +407,10 @@ TEST_CASE("dequantise: by hand, and scales taken for divisors, read by columns o
   CHECK(says(found("dequantise", "blocks", {{"scale_layout", word("transposed")}}), "scale_layout=transposed"));
   CHECK(says(found("dequantise", "ordinary", {{"scale_rounding", word("bf16")}}), "scale_rounding=bf16"));
   CHECK(says(found("dequantise", "ordinary", {{"result", word("bf16")}}), "result=bf16"));
-  Tensors e5m6{{"q", tensor(Dtype::i32, (Codes16(1, 2) << 0x3C0, 0xFFF).finished())}, {"s", row({4}, {1, 1})}};
+  Tensors e5m6{{"q", tensor16(Dtype::i32, (Codes16(1, 2) << 0x3C0, 0xFFF).finished())}, {"s", row({4}, {1, 1})}};
   const Doubles numbers = values(answer("dequantise", e5m6, {{"format", word("e5m6")}}).at("x"));
   CHECK((numbers[0] == 4 && std::isnan(numbers[1])));
-  e5m6["q"] = tensor(Dtype::i32, (Codes16(1, 2) << 0x3C0, 0x1000).finished());
+  e5m6["q"] = tensor16(Dtype::i32, (Codes16(1, 2) << 0x3C0, 0x1000).finished());
   CHECK_THROWS_AS(answer("dequantise", e5m6, {{"format", word("e5m6")}}), std::invalid_argument);
 }
 
@@ -428,7 +428,7 @@ TEST_CASE("requantise: with powers of two no fraction changes; other scales and 
 
 TEST_CASE("e5m6_pack and e5m6_unpack: eight codes in twelve bytes, in each order") {
   const Codes16 q = (Codes16(1, 8) << 0x012, 0x345, 0x678, 0x9AB, 0xCDE, 0xF01, 0x234, 0x567).finished();
-  const Tensors inputs{{"codes", tensor(Dtype::i32, q)}};
+  const Tensors inputs{{"codes", tensor16(Dtype::i32, q)}};
   const auto bytes = [&](const Attributes& a) { return integers(answer("e5m6_pack", inputs, a).at("words")); };
   using Bytes = std::vector<std::int64_t>;
   CHECK(bytes({{"bytes", word("big_endian")}}) ==

@@ -100,7 +100,7 @@ Op pack_op() {
   op.limits = [](const Case&, const Tensors& ours, const Tensors&) { return all_bits(ours); };
   op.kinds = packing_kinds("N");
   op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return Tensors{{"codes", tensor(Dtype::i32, drawn_e5m6(kind, s.at("M"), s.at("N"), random))}};
+    return Tensors{{"codes", tensor16(Dtype::i32, drawn_e5m6(kind, s.at("M"), s.at("N"), random))}};
   };
   return op;
 }
@@ -119,7 +119,7 @@ Op unpack_op() {
     const Index N = c.attribute<Index>("N");
     const Words words = words_of(c, codes(c.in("words")));
     const Codes16 q = c.word("first_code") == "top" ? unpack_e5m6(words, N) : unpacked_from_bottom(words, N);
-    return Tensors{{"codes", tensor(Dtype::i32, q)}};
+    return Tensors{{"codes", tensor16(Dtype::i32, q)}};
   };
   op.limits = [](const Case&, const Tensors& ours, const Tensors&) { return all_bits(ours); };
   op.kinds = packing_kinds("");

@@ -64,7 +64,7 @@ Tensors drawn_codes(const std::string& kind, const Sizes& sizes, FormatId id, Gr
     for (Index i = 0; i < s.size(); ++i) s.data()[i] = std::ldexp(1.0f, static_cast<int>(random.below(40)) - 30);
   if (kind == "special") s = sprinkled(std::move(s), {0.0f, -1.0f, nan, infinity, 0x1p-140f, 0x1p126f}, 2, random);
   const bool narrow = format(id).bits() <= 8;
-  return {{"q", narrow ? tensor(dtype_of(id), Codes(q.cast<std::uint8_t>())) : tensor(dtype_of(id), q)},
+  return {{"q", narrow ? tensor(dtype_of(id), Codes(q.cast<std::uint8_t>())) : tensor16(dtype_of(id), q)},
           {"s", tensor(s)}};
 }
 
