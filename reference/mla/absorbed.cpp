@@ -47,7 +47,8 @@ void LatentCache::append(const Matrix& c_KV_hat, const Matrix& k_R) {
   require(k_R.rows() == n && (rows.size() == 0 || rows.cols() == width), "LatentCache", "c_KV_hat is ",
           shape_text(c_KV_hat), ", k_R ", shape_text(k_R), " and the cache ", shape_text(rows),
           "; the new rows must be as many of both and fill the cache's columns");
-  if (length + n > rows.rows()) rows.conservativeResize(std::max(length + n, 2 * rows.rows()), width);
+  if (length + n > rows.rows() || rows.cols() != width)
+    rows.conservativeResize(std::max(length + n, 2 * rows.rows()), width);
   rows.block(length, 0, n, c_KV_hat.cols()) = c_KV_hat;
   rows.block(length, c_KV_hat.cols(), n, k_R.cols()) = k_R;
   length += n;

@@ -9,11 +9,15 @@ Block::Block(const ModelConfig& config, Index layer) : mla(config.mla), ffn(conf
 
 Forward<Block::Stored> Block::forward(const Params& p, const Matrix& x, const Context& context) const {
   const Matrix h = norm.forward(p.norm_attention, x, context).y;
+  context.show("norm_attention.out", h);
   auto [u, mla_stored] = mla.forward(p.mla, h, context);
   Matrix x_prime = round_to(context.precision, x + u);  // x' = x + MLA(RMSNorm(x))
   const Matrix h_prime = norm.forward(p.norm_ffn, x_prime, context).y;
+  context.show("x_prime", x_prime);
+  context.show("norm_ffn.out", h_prime);
   auto [f, ffn_stored] = ffn.forward(p.ffn, h_prime, context);
   Matrix y = round_to(context.precision, x_prime + f);  // y = x' + FFN(RMSNorm(x'))
+  context.show("ffn.out", f);
   context.show("out", y);
   return {std::move(y), {std::move(mla_stored), std::move(x_prime), std::move(ffn_stored)}};
 }

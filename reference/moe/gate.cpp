@@ -30,6 +30,27 @@ void require_finite(const Matrix& logits) {
   }
 }
 
+void require_logits(const GateConfig& config, const Matrix& logits) {
+  require(logits.cols() == config.N_r, "route", "logits are ", shape_text(logits), "; they need ", config.N_r,
+          " columns");
+  require_finite(logits);
+}
+
+void require_choice(const GateConfig& config, const IndexMatrix& experts, Index T) {
+  require(experts.rows() == T && experts.cols() == config.K_r, "replay", "experts are [", experts.rows(), ", ",
+          experts.cols(), "]; they must be [", T, ", ", config.K_r, "]");
+  std::vector<bool> seen;
+  for (Index t = 0; t < T; ++t) {
+    seen.assign(static_cast<std::size_t>(config.N_r), false);
+    for (Index k = 0; k < config.K_r; ++k) {
+      const Index i = experts(t, k);
+      require(i >= 0 && i < config.N_r && !seen[static_cast<std::size_t>(i)], "replay", "token ", t, " has expert ", i,
+              "; it must be one of 0 to ", config.N_r - 1, ", and come once");
+      seen[static_cast<std::size_t>(i)] = true;
+    }
+  }
+}
+
 void require_bias(const GateConfig& config, const Matrix& b) {
   const Shape needed = config.has_bias ? Shape{1, config.N_r} : Shape{};
   require(shape_of(b) == needed, "route", "b is ", shape_text(b), "; it must be ", text(needed));
@@ -145,9 +166,7 @@ void validate(const GateConfig& c) {
 
 Routing route_logits(const GateConfig& config, const Matrix& logits, const Matrix& b) {
   validate(config);
-  require(logits.cols() == config.N_r, "route", "logits are ", shape_text(logits), "; they need ", config.N_r,
-          " columns");
-  require_finite(logits);
+  require_logits(config, logits);
   require_bias(config, b);
   const Index T = logits.rows();
   Routing routing{IndexMatrix(T, config.K_r), Matrix(T, config.K_r), Matrix(T, config.N_r),
@@ -165,6 +184,18 @@ Routing route_logits(const GateConfig& config, const Matrix& logits, const Matri
 
 Routing route(const GateConfig& config, const Matrix& e, const Matrix& b, const Matrix& u) {
   return route_logits(config, fprop(e, u), b);  // u_t . e_i of Eq. (15)
+}
+
+Routing replay(const GateConfig& config, const Matrix& logits, const IndexMatrix& experts) {
+  validate(config);
+  require_logits(config, logits);
+  require_choice(config, experts, logits.rows());
+  Routing routing{experts, Matrix(experts.rows(), config.K_r), Matrix(logits.rows(), config.N_r), {}, {}};
+  for (Index t = 0; t < logits.rows(); ++t) {
+    score(config.scoring, logits.row(t).data(), Row(routing.s.row(t).data(), config.N_r));
+    weigh(config, t, routing);
+  }
+  return routing;
 }
 
 Matrix gate_backward(const GateConfig& config, const Routing& routing, const Matrix& dg, Matrix ds) {

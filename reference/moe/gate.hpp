@@ -53,6 +53,11 @@ Routing route_logits(const GateConfig& config, const Matrix& logits, const Matri
 /// The same from the inputs u [T, d] and the centroids e [N_r, d]: logits = u e^T, fprop in `real`.
 Routing route(const GateConfig& config, const Matrix& e, const Matrix& b, const Matrix& u);
 
+/// The weights of a choice that was made before, in this or another program: s and g of route_logits for `experts`
+/// [T, K_r], in their order; groups and margin are [0, 0]. Groups and biases have no say.
+/// Throws as route_logits does, and std::invalid_argument for experts that repeat or that there are not.
+Routing replay(const GateConfig& config, const Matrix& logits, const IndexMatrix& experts);
+
 /// Gradient of the logits [T, N_r] from the gradient dg [T, K_r] of the weights and, where s was used elsewhere too
 /// (the balance loss), its gradient ds [T, N_r] from there; [0, 0] for none. The choice is not differentiable: experts
 /// not chosen get a gradient through softmax and ds only, and b none at all.

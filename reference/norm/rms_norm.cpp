@@ -20,6 +20,7 @@ real mean(const Values& values) {
 static_assert(Component<RmsNorm>);
 
 RmsNorm::Recomputed RmsNorm::recompute(const Params& p, const Stored&, const Matrix& x, const Context&) const {
+  require(x.cols() > 0, "RmsNorm", "x is ", shape_text(x), "; it must have at least one column");
   require(shape_of(p.g) == Shape{1, x.cols()}, "RmsNorm", "g is ", shape_text(p.g), " but x is ", shape_text(x),
           "; g needs to be [1, ", x.cols(), "]");
   Matrix rstd(x.rows(), 1);

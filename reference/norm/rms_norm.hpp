@@ -36,7 +36,7 @@ struct RmsNorm {
     Matrix x_hat, dy;  ///< [T, d]
   };
 
-  /// Throws std::invalid_argument where g is not [1, columns of x].
+  /// Throws std::invalid_argument where x has no columns or g is not [1, columns of x].
   Forward<Stored> forward(const Params& p, const Matrix& x, const Context& context) const;
   Recomputed recompute(const Params& p, const Stored& stored, const Matrix& x, const Context& context) const;
   Backward<Deferred> backward_input(const Params& p, Stored&& stored, Matrix&& x, Matrix&& dy,

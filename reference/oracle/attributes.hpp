@@ -25,7 +25,8 @@ struct AttributeSpec {
   double least = -std::numeric_limits<double>::infinity(),
          most = std::numeric_limits<double>::infinity();  ///< of a number
   bool convention = false;                                ///< real systems differ here: `find` tries the other choices
-  std::vector<Attribute> others = {};                     ///< of a number that is a convention: what is in use
+  bool by_rounding = false;            ///< of a convention: its choices differ by roundings, which bounds may allow
+  std::vector<Attribute> others = {};  ///< of a number that is a convention: what is in use
 };
 
 std::string text(const Attribute& value);  ///< as it is written after "name="

@@ -83,7 +83,8 @@ Case checked(const Op& op, Tensors inputs, const Attributes& attributes);
 /// more than 2^31 elements.
 Case drawn(const Op& op, const std::string& kind, std::uint64_t seed, const Sizes& sizes, const Attributes& attributes);
 
-/// The outputs of the reference. Throws std::invalid_argument "oracle OP: ..." for what the op itself refuses.
+/// The outputs of the reference; optional ones may be missing. Throws std::invalid_argument "oracle OP: ..." for what
+/// the op itself refuses.
 Tensors run(const Op& op, const Case& c);
 
 }  // namespace dsv3::oracle

@@ -14,7 +14,8 @@ const std::vector<Op>& registry() {
     std::vector<Op> ops;
     for (std::vector<Op> family :
          {format_ops(), stored_ops(), packing_ops(), linear_ops(), fp8_gemm_ops(), fp8_grouped_ops(), norm_ops(),
-          rope_ops(), swiglu_ops(), permute_ops(), bias_ops(), balance_ops(), mtp_ops(), loss_ops(), adamw_ops()})
+          rope_ops(), swiglu_ops(), gate_ops(), permute_ops(), mla_ops(), mtp_ops(), loss_ops(), balance_ops(),
+          bias_ops(), adamw_ops(), layer_ops()})
       std::ranges::move(family, std::back_inserter(ops));
     return ops;
   }();

@@ -6,6 +6,7 @@
 
 #include "reference/checkpoint/safetensors.hpp"
 #include "reference/core/require.hpp"
+#include "reference/formats/bounds.hpp"
 #include "reference/formats/cast.hpp"
 
 namespace dsv3::oracle {
@@ -81,10 +82,31 @@ Shape rows_and_cols(const std::vector<Index>& shape) {
 
 Doubles values(const Tensor& tensor) { return numbers<double>(tensor); }
 
+double step(Dtype dtype, double x) {
+  switch (dtype) {
+    case Dtype::f16:
+      return 2 * cast_bound(FormatId::fp16, std::min(std::abs(x), 65504.0));
+    case Dtype::bf16:
+      return 2 * cast_bound(FormatId::bf16, std::min(std::abs(x), 0x1.FEp127));
+    case Dtype::f8_e4m3:
+      return 2 * cast_bound(FormatId::e4m3, std::min(std::abs(x), 448.0));
+    case Dtype::f8_e5m2:
+      return 2 * cast_bound(FormatId::e5m2, std::min(std::abs(x), 57344.0));
+    case Dtype::f32:
+      return std::ldexp(1, std::max(std::ilogb(std::max(std::abs(x), 0x1p-126)), -126) - 23);
+    case Dtype::f64:
+      return std::ldexp(1, std::max(std::ilogb(std::max(std::abs(x), 0x1p-1022)), -1022) - 52);
+    default:
+      return 1;
+  }
+}
+
+bool is_whole(Dtype dtype) {
+  return dtype == Dtype::i64 || dtype == Dtype::i32 || dtype == Dtype::u8 || dtype == Dtype::boolean;
+}
+
 std::vector<std::int64_t> integers(const Tensor& tensor) {
-  const bool whole = tensor.dtype == Dtype::i64 || tensor.dtype == Dtype::i32 || tensor.dtype == Dtype::u8 ||
-                     tensor.dtype == Dtype::boolean;
-  require(whole, "integers", name(tensor.dtype), " is no type of whole numbers");
+  require(is_whole(tensor.dtype), "integers", name(tensor.dtype), " is no type of whole numbers");
   return numbers<std::int64_t>(tensor);
 }
 

@@ -33,6 +33,9 @@ Shape rows_and_cols(const std::vector<Index>& shape);
 
 /// All elements as doubles, exactly; FP8 codes as the values of their formats, without a scale.
 Doubles values(const Tensor& tensor);
+/// The distance of neighbouring numbers of a type around x; 1 of whole numbers.
+double step(Dtype dtype, double x);
+bool is_whole(Dtype dtype);                                ///< I64, I32, U8 or BOOL
 std::vector<std::int64_t> integers(const Tensor& tensor);  ///< of I64, I32, U8 or BOOL
 
 /// F32, BF16 or F16 as a matrix, exactly; dimensions before the last are rows.

@@ -155,6 +155,21 @@ TEST_CASE("gate: route multiplies by the centroids in real") {
   CHECK(r.experts == by_logits.experts);
 }
 
+TEST_CASE("gate: a recorded choice replayed gives the same weights, in the order of the record") {
+  const GateConfig c = v3_gate();
+  const Matrix logits = probe(50, 16, 1);
+  const Routing r = route_logits(c, logits, probe(1, 16, 2));
+  const Routing again = replay(c, logits, r.experts), turned = replay(c, logits, r.experts.rowwise().reverse());
+  CHECK(again.s == r.s);
+  CHECK(again.g == r.g);
+  CHECK(turned.g.rowwise().reverse().isApprox(r.g, 1e-6f));  // its sum runs the other way
+  IndexMatrix twice = r.experts, none = r.experts;
+  twice(7, 1) = twice(7, 0), none(3, 2) = 16;
+  CHECK_THROWS_WITH_AS(replay(c, logits, twice), doctest::Contains("token 7 has expert"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(replay(c, logits, none), doctest::Contains("token 3 has expert 16"), std::invalid_argument);
+  CHECK_THROWS_AS(replay(c, logits.topRows(4), r.experts), std::invalid_argument);
+}
+
 TEST_CASE("gate: the same bits for 1, 2 and 5 threads") {
   const Matrix logits = probe(333, 16, 1), b = probe(1, 16, 2), dg = probe(333, 4, 3);
   std::vector<Routing> r;

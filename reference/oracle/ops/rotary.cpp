@@ -86,6 +86,20 @@ double factor_on_tables(const Case& c) {
   return which == "mscale" ? mscale : mscale / temperature(c, number(c, "mscale_all_dim"));
 }
 
+/// Channels of the first and of the second number of each pair, one after the other.
+std::vector<Index> halves(Index width, bool interleaved) {
+  std::vector<Index> channels;
+  for (const Index second : {0, 1})
+    for (Index i = 0; i < width / 2; ++i) channels.push_back(interleaved ? 2 * i + second : i + second * (width / 2));
+  return channels;
+}
+
+std::vector<Index> inverse(const std::vector<Index>& to) {
+  std::vector<Index> from(to.size());
+  for (std::size_t i = 0; i < to.size(); ++i) from[static_cast<std::size_t>(to[i])] = static_cast<Index>(i);
+  return from;
+}
+
 }  // namespace
 
 std::vector<AttributeSpec> rotary_attributes() {
@@ -135,6 +149,7 @@ std::vector<AttributeSpec> rotary_attributes() {
        .most = 1,
        .convention = true,
        .others = {Index{0}, Index{1}}}};
+  std::ranges::find(all, "angles", &AttributeSpec::name)->by_rounding = true;
   all.insert(all.end(), conventions().begin(), conventions().end());
   return all;
 }
@@ -194,6 +209,25 @@ Turns turns(Twin& t, Var f, Index width) {
   if (const double factor = factor_on_tables(c); factor != 1) turns = {factor * turns.cos, factor * turns.sin};
   if (c.word("tables") == "bf16") turns = {in_format(turns.cos, FormatId::bf16), in_format(turns.sin, FormatId::bf16)};
   return turns;
+}
+
+std::vector<AttributeSpec> rotation_attributes() {
+  return {
+      convention("layout", {"interleaved", "half", "interleaved_to_half"},
+                 "pair i is channels 2i and 2i + 1 (the released weights), or i and i + W/2 (rotate half), or is read "
+                 "like the first and written like the second (transformers' rope_interleave)"),
+      convention("direction", {"forward", "backward"}, "the sign of the angle")};
+}
+
+Var rotated(Var x, Index heads, const Turns& table, const std::string& layout, const std::string& direction) {
+  const Index half = x.cols() / 2;
+  std::vector<Index> token_of_row;
+  for (Index row = 0; row < x.rows(); ++row) token_of_row.push_back(row / heads);
+  const Var c = rows(table.cos, token_of_row);
+  const Var s = (direction == "forward" ? 1.0 : -1.0) * rows(table.sin, token_of_row);
+  const Var pairs = columns(x, halves(x.cols(), layout != "half"));
+  const Var a = columns(pairs, 0, half), b = columns(pairs, half, half);
+  return columns(beside({a * c - b * s, a * s + b * c}), inverse(halves(x.cols(), layout == "interleaved")));
 }
 
 std::vector<std::int64_t> drawn_positions(const std::string& kind, Index T, Index max_length, Random& random) {

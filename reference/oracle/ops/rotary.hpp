@@ -25,6 +25,10 @@ struct Turns {
   Var cos, sin;
 };
 Turns turns(Twin& t, Var f, Index width);
+/// Which channels form a pair, and the sign of the angle.
+std::vector<AttributeSpec> rotation_attributes();
+/// The heads of each token, [T heads, width], turned by their token's angles.
+Var rotated(Var x, Index heads, const Turns& table, const std::string& layout, const std::string& direction);
 /// 0.1 m ln(s) + 1.
 double temperature(const Case& c, double m);
 

@@ -9,81 +9,48 @@ namespace dsv3::oracle {
 namespace {
 
 constexpr double unknown = std::numeric_limits<double>::infinity();
-/// What exp may lose below: many clamp its argument, and many write no subnormals.
-constexpr double least_normal = 0x1p-126;
 
-/// A function of x whose slope near x is at most `slope`, off by up to `own` itself.
-Approx of(const Approx& x, double value, double slope, double own) {
-  return widened({value, slope * x.bound, slope * slope * x.variance}, own);
+/// A function whose slope is `here` at x and at most `near` within x's bound, off by up to `own` itself.
+Approx of(const Approx& x, double value, double here, double near, double own) {
+  return widened({value, times(near, x.bound), times(here * here, x.variance)}, own);
 }
 
 }  // namespace
 
-Approx widened(Approx x, double error) {
-  x.bound += error;
-  x.variance += error * error / 3;  // as if anything up to `error` were as likely
-  return x;
-}
-
-Approx rounded(Approx x) { return widened(x, u * std::abs(x.value) + u * x.bound + 0x1p-150); }
-
-Approx operator-(const Approx& a) { return {-a.value, a.bound, a.variance}; }
-
-Approx operator+(const Approx& a, const Approx& b) {
-  return rounded({a.value + b.value, a.bound + b.bound, a.variance + b.variance});
-}
-
-Approx operator-(const Approx& a, const Approx& b) { return a + -b; }
-
-Approx operator*(const Approx& a, const Approx& b) {
-  const double x = std::abs(a.value), y = std::abs(b.value);
-  return rounded({a.value * b.value, x * b.bound + y * a.bound + a.bound * b.bound,
-                  x * x * b.variance + y * y * a.variance + a.variance * b.variance});
-}
-
 Approx operator/(const Approx& a, const Approx& b) {
   const double quotient = a.value / b.value, least = std::abs(b.value) - b.bound;
-  if (!(least > 0)) return {quotient, unknown, unknown};
-  return rounded({quotient, (a.bound + std::abs(quotient) * b.bound) / least,
-                  (a.variance + quotient * quotient * b.variance) / (least * least)});
+  const double variance = (a.variance + times(quotient * quotient, b.variance)) / (b.value * b.value);
+  if (!(least > 0)) return {quotient, unknown, b.value == 0 ? unknown : variance};
+  return rounded({quotient, (a.bound + times(std::abs(quotient), b.bound)) / least, variance});
 }
 
 Approx sqrt(const Approx& x) {
   const double root = std::sqrt(x.value), least = std::sqrt(std::max(x.value - x.bound, 0.0));
-  return of(x, root, root > 0 ? 1 / (root + least) : 0, 2 * u * root + (root > 0 ? 0 : std::sqrt(x.bound)));
+  if (root == 0) return widened({0}, std::sqrt(x.bound));
+  return of(x, root, 1 / (2 * root), 1 / (root + least), 2 * u * root);
 }
 
 Approx exp(const Approx& x) {
   const double y = std::exp(x.value);
-  if (y == 0) return widened({0}, least_normal);
-  return of(x, y, std::exp(x.value + x.bound), (4 + 2 * std::abs(x.value)) * u * y + least_normal);
+  if (y == 0) return widened({0}, underflow);
+  return of(x, y, y, std::exp(x.value + x.bound), (4 + 2 * std::abs(x.value)) * u * y + underflow);
 }
 
 Approx log(const Approx& x) {
   const double y = std::log(x.value), least = x.value - x.bound;
   if (!(least > 0)) return {y, x.bound == 0 ? 0 : unknown, 0};
-  return of(x, y, 1 / least, 4 * u * std::abs(y) + 4 * u * std::min(1.0, std::abs(x.value - 1)));
+  return of(x, y, 1 / x.value, 1 / least, 4 * u * std::abs(y) + 4 * u * std::min(1.0, std::abs(x.value - 1)));
 }
 
 Approx sigmoid(const Approx& x) {
-  const double s = 1 / (1 + std::exp(-x.value));
-  const double slope = std::min(0.25, s * (1 - s) * std::exp(x.bound));
+  const double s = 1 / (1 + std::exp(-x.value)), slope = s * (1 - s);
   // The relative error of exp(-x) counts with its share of 1 + exp(-x).
-  return of(x, s, slope, ((4 + 2 * std::abs(x.value)) * (1 - s) + 4) * u * s + least_normal);
+  const double own = ((4 + 2 * std::abs(x.value)) * (1 - s) + 4) * u * s + underflow;
+  return of(x, s, slope, std::min(0.25, slope * std::exp(x.bound)), own);
 }
 
-Approx cos(const Approx& x) { return of(x, std::cos(x.value), 1, 4 * u); }
-Approx sin(const Approx& x) { return of(x, std::sin(x.value), 1, 4 * u); }
-
-void AnySum::add(const Approx& term) {
-  if (term.value == 0 && term.bound == 0) return;
-  value_ += term.value;
-  bound_ += term.bound;
-  variance_ += term.variance;
-  sizes_ += std::abs(term.value) + term.bound;
-  squares_ += term.value * term.value;
-  ++terms_;
-}
+Approx cos(const Approx& x) { return of(x, std::cos(x.value), std::sin(x.value), 1, 4 * u); }
+Approx sin(const Approx& x) { return of(x, std::sin(x.value), std::cos(x.value), 1, 4 * u); }
 
 Approx AnySum::sum() const {
   const double additions = terms_ > 0 ? static_cast<double>(terms_ - 1) : 0, nu = additions * u;

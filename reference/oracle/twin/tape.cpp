@@ -173,10 +173,13 @@ void Tape::accumulate(Var x, Index i, Index j, const Approx& dx) {
   if (!arithmetic_.exact) sum = {to(arithmetic_.format, sum.value)};
 }
 
-void Tape::backward(const std::vector<std::pair<Var, Estimate>>& seeds) {
+void Tape::backward(const std::vector<std::pair<Var, Estimate>>& seeds,
+                    const std::vector<std::pair<Var, Passing>>& passing) {
   for (const auto& [y, dy] : seeds) oracle::accumulate(y, dy);
   for (std::size_t id = nodes_.size(); id-- > 0;) {
-    const Node& node = nodes_[id];
+    Node& node = nodes_[id];
+    for (const auto& [x, see] : passing)
+      if (x.id == id) node.gradient = see(gradient(x));
     if (node.hand_on && !node.gradient.at.empty()) node.hand_on(node.gradient, node.value);
   }
 }
@@ -271,6 +274,22 @@ Var row_sums(Var a) {
   });
 }
 
+Var sum_of(const std::vector<Var>& terms) {
+  expect(!terms.empty(), "a sum of nothing");
+  Estimate out = terms.front().value();
+  for (std::size_t i = 0; i < out.at.size(); ++i) {
+    Sum sum(terms.front().tape->arithmetic());
+    for (const Var term : terms) {
+      expect(term.rows() == out.rows && term.cols() == out.cols, "terms of other shapes");
+      sum.add(term.value().at[i]);
+    }
+    out.at[i] = sum.sum();
+  }
+  return terms.front().tape->put(std::move(out), [=](const Estimate& d, const Estimate&) {
+    for (const Var term : terms) accumulate(term, d);
+  });
+}
+
 Var column_sums(Var a) { return transposed(row_sums(transposed(a))); }
 
 Var columns(Var a, const std::vector<Index>& which) {
@@ -285,6 +304,12 @@ Var columns(Var a, Index begin, Index count) {
 Var rows(Var a, const std::vector<Index>& which) {
   return moved(a, static_cast<Index>(which.size()), a.cols(),
                [=](Index i, Index j) { return std::pair(which[static_cast<std::size_t>(i)], j); });
+}
+
+Var picked(Var x, const std::vector<std::vector<Index>>& which) {
+  return moved(x, x.rows(), which.empty() ? 0 : std::ssize(which.front()), [=](Index i, Index j) {
+    return std::pair(i, which[static_cast<std::size_t>(i)][static_cast<std::size_t>(j)]);
+  });
 }
 
 Var beside(const std::vector<Var>& parts) {
@@ -334,7 +359,12 @@ Var row_maxima(Var x) {
 
 Var softmax_rows(Var x) {
   const Var e = exp(x - row_maxima(x));
-  return e / row_sums(e);
+  return each(
+      e / row_sums(e),
+      [](auto& p) {
+        return Approx{p.value, std::min(p.bound, 1.0), std::min(p.variance, 1.0)};
+      },  // 0 <= p <= 1
+      [](auto& d, auto&, auto&) { return d; });
 }
 
 Var in_format(Var x, FormatId format, Rounding rounding) {

@@ -60,7 +60,10 @@ class Tape {
   Var constant(double value);  ///< [1, 1]
 
   /// The gradients of everything that these values were made of, from the gradients of these. Once for a tape.
-  void backward(const std::vector<std::pair<Var, Estimate>>& seeds);
+  /// `passing` sees the gradients of some values when they are complete, and gives what to go on with.
+  using Passing = std::function<Estimate(const Estimate& gradient)>;
+  void backward(const std::vector<std::pair<Var, Estimate>>& seeds,
+                const std::vector<std::pair<Var, Passing>>& passing = {});
   /// The gradient that backward() left there; zeros where none came.
   Estimate gradient(Var x) const;
 
@@ -97,12 +100,16 @@ Var sin(Var x);
 Var product(Var a, Var b);                            ///< a b^T, as Linears are: [m, k], [n, k] -> [m, n]
 Var transposed(Var a);                                ///< [n, m]
 Var row_sums(Var a);                                  ///< [m, 1]
+Var sum_of(const std::vector<Var>& terms);            ///< of equal shapes, in any order
 Var column_sums(Var a);                               ///< [1, n]
 Var columns(Var a, const std::vector<Index>& which);  ///< [m, which]; one may come several times
 Var columns(Var a, Index begin, Index count);
 Var rows(Var a, const std::vector<Index>& which);  ///< [which, n]
 Var beside(const std::vector<Var>& parts);         ///< concatenated along the columns
 Var below(const std::vector<Var>& parts);          ///< along the rows
+
+/// y(i, j) = x(i, which[i][j]): other columns of each row.
+Var picked(Var x, const std::vector<std::vector<Index>>& which);
 
 /// x where keep(i, j), `otherwise` elsewhere.
 Var where(const std::function<bool(Index, Index)>& keep, Var x, double otherwise);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
 
 namespace dsv3::oracle {
@@ -18,6 +17,14 @@ Estimate exactly(const Tensor& t) {
   const Shape shape = rows_and_cols(t.shape);
   Estimate e(shape.rows, shape.cols);
   for (std::size_t i = 0; i < numbers.size(); ++i) e.at[i].value = numbers[i];
+  return e;
+}
+
+/// A tensor that may have been rounded when it was written: off by half a step of its type.
+Estimate as_written(const Tensor& t) {
+  Estimate e = exactly(t);
+  if (t.dtype == Dtype::bf16 || t.dtype == Dtype::f16)
+    for (Approx& a : e.at) a = widened(a, step(t.dtype, a.value) / 2);
   return e;
 }
 
@@ -49,38 +56,52 @@ TwinCall with_gradients(const TwinOp& t) {
     std::vector<std::pair<Var, Estimate>> seeds;
     for (const auto& [name, y] : twin.outputs)
       if (twin.call.inputs.contains("d" + name)) seeds.emplace_back(y, exactly(twin.call.in("d" + name)));
-    twin.tape.backward(seeds);
-    twin.outputs.clear();
+    std::vector<std::pair<Var, Tape::Passing>> passing;
+    for (const std::string& name : t.passed)
+      passing.emplace_back(twin.outputs.at(name), [&twin, name](const Estimate& gradient) {
+        return twin.out("d" + name, twin.tape.input(gradient)).value();
+      });
+    twin.tape.backward(seeds, passing);
     for (const std::string& name : t.gradients)
       twin.out("d" + name, twin.tape.input(twin.tape.gradient(twin.in(name))));
   };
 }
 
 void put_twin(Op& op, const TwinCall& call, const std::function<std::optional<Tensors>(const Case&)>& reference) {
-  const auto numbers = [call, outputs = op.outputs](const Case& c, const Arithmetic& arithmetic, Tensors& result) {
+  const auto numbers = [call, outputs = op.outputs](const Case& c, const Arithmetic& arithmetic) {
     const Tensors none;
     Twin twin(c, none, arithmetic);
     call(twin);
+    Tensors result;
     for (const TensorSpec& spec : outputs)
       if (const auto y = twin.outputs.find(spec.name); y != twin.outputs.end())
         result[spec.name] = rounded_values(y->second.value(), spec, c.sizes);
-  };
-  op.imitate = [numbers, reference](const Case& c, const Arithmetic& arithmetic) {
-    Tensors result = reference(c).value_or(Tensors());
-    numbers(c, arithmetic, result);
+      else if (const auto whole = twin.whole_outputs.find(spec.name); whole != twin.whole_outputs.end())
+        result[spec.name] = tensor(whole->second.own, shape_of(spec.shape, c.sizes));
     return result;
   };
-  op.run = [numbers, reference, count = op.outputs.size()](const Case& c) {
+  op.imitate = [numbers, reference](const Case& c, const Arithmetic& arithmetic) {
+    Tensors result = numbers(c, arithmetic);
+    result.merge(reference(c).value_or(Tensors()));  // what the twin does not state
+    return result;
+  };
+  op.run = [numbers, reference, outputs = op.outputs](const Case& c) {
     Tensors result = reference(c).value_or(Tensors());
-    if (result.size() < count) numbers(c, {}, result);
+    const auto there = [&](const TensorSpec& spec) { return spec.optional || result.contains(spec.name); };
+    if (result.empty() || !std::ranges::all_of(outputs, there)) result.merge(numbers(c, {}));
     return result;
   };
   op.limits = [call](const Case& c, const Tensors& ours, const Tensors& theirs) {
     Twin twin(c, theirs);
     call(twin);
     Limits limits = all_bits(ours);
-    for (const auto& [name, y] : twin.outputs) limits[name] = limit_of(y.value());
-    for (const auto& [name, lines] : twin.remarks) limits[name].remarks = lines;
+    for (const auto& [name, y] : twin.outputs)
+      if (ours.contains(name)) limits[name] = limit_of(y.value());
+    for (const auto& [name, whole] : twin.whole_outputs)
+      if (ours.contains(name))
+        limits[name] = {.bound = Doubles(whole.needed.size(), 0), .center = {whole.needed.begin(), whole.needed.end()}};
+    for (const auto& [name, lines] : twin.remarks)
+      if (ours.contains(name)) limits[name].remarks = lines;
     return limits;
   };
 }
@@ -96,6 +117,10 @@ Op backward_of(const TwinOp& t) {
     if (is_float(spec) && !spec.optional)
       seeds.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});
   op.inputs.insert(op.inputs.end(), seeds.begin(), seeds.end());
+  for (auto name = t.passed.rbegin(); name != t.passed.rend(); ++name) {
+    const auto spec = std::ranges::find(t.op.outputs, *name, &TensorSpec::name);
+    op.outputs.push_back({"d" + *name, {Dtype::f32}, spec->shape, "the gradient of " + *name, true});
+  }
   for (const TensorSpec& spec : t.op.inputs)
     if (std::ranges::find(t.gradients, spec.name) != t.gradients.end())
       op.outputs.push_back({"d" + spec.name, {Dtype::f32}, spec.shape, "the gradient of " + spec.name});
@@ -126,8 +151,18 @@ Var Twin::out(const std::string& name, Var y) {
   outputs[name] = y;
   const auto given = theirs_.find(name);
   if (given == theirs_.end() || !is_plain_float(given->second.dtype)) return y;
-  const Estimate e = exactly(given->second);
+  const Estimate e = as_written(given->second);
   return e.rows == y.rows() && e.cols == y.cols() ? tape.input(e) : y;
+}
+
+void Twin::out(const std::string& name, const std::vector<std::int64_t>& own, const std::vector<std::int64_t>& needed) {
+  whole_outputs[name] = {own, needed};
+}
+
+std::optional<std::vector<std::int64_t>> Twin::theirs(const std::string& name, Index elements) const {
+  const auto given = theirs_.find(name);
+  if (given == theirs_.end() || !is_whole(given->second.dtype) || given->second.size() != elements) return {};
+  return integers(given->second);
 }
 
 Tensor Twin::theirs_or(const std::string& name, const Tensor& ours) const {

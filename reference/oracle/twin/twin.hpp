@@ -21,12 +21,20 @@ class Twin {
   Var in(const std::string& name);
   /// States an output. Returns what to go on with: theirs where there is one, else y.
   Var out(const std::string& name, Var y);
+  /// States an output of whole numbers: the twin's own, and those that theirs must have.
+  void out(const std::string& name, const std::vector<std::int64_t>& own, const std::vector<std::int64_t>& needed);
+  /// An output of whole numbers of theirs, if there is one of this many elements.
+  std::optional<std::vector<std::int64_t>> theirs(const std::string& name, Index elements) const;
   /// An output of theirs that the twin does not state (codes, for one), where there is one that fits `ours`, else ours.
   Tensor theirs_or(const std::string& name, const Tensor& ours) const;
 
   const Case& call;
   Tape tape;
   std::map<std::string, Var, std::less<>> inputs, outputs;
+  struct Whole {
+    std::vector<std::int64_t> own, needed;
+  };
+  std::map<std::string, Whole, std::less<>> whole_outputs;
   std::map<std::string, std::vector<std::string>> remarks;  ///< of outputs
 
  private:
@@ -44,6 +52,9 @@ struct TwinOp {
   /// The inputs that have gradients. The backward op OP_backward has the same inputs, dy for each output y of floats
   /// that is not optional, and gives dx for each of these.
   std::vector<std::string> gradients = {};
+  /// Activations whose gradients are optional outputs of the backward op: where theirs has them, what is behind them is
+  /// judged from theirs. In the order of the forward.
+  std::vector<std::string> passed = {};
   std::function<std::optional<Tensors>(const Case&)> backward = {};
   std::string backward_contract = {};
 };

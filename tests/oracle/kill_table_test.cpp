@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Every op's wrong implementations must be caught; what the usual measures make of them stands beside it, in
+// docs/kill_table.md.
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "reference/oracle/verdict.hpp"
+#include "tests/oracle/mutants.hpp"
+
+using namespace dsv3;
+using namespace dsv3::oracle;
+
+namespace {
+
+enum Judge { verdict_of_oracle, calc_diff, allclose, pcc, judges };
+
+/// What the usual measures say of one tensor: DeepGEMM's, NumPy's with the tolerances of GPU MODE, and correlation.
+struct Measures {
+  double xx = 0, yy = 0, xy = 0, x = 0, y = 0, n = 0;
+  bool close = true;
+
+  Measures(const Doubles& ours, const Doubles& theirs) {
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      const double a = ours[i], b = theirs[i];
+      if (std::isnan(a) && std::isnan(b)) continue;
+      xx += a * a, yy += b * b, xy += a * b, x += a, y += b, ++n;
+      close = close && (a == b || std::abs(a - b) <= 1e-3 + 2e-2 * std::abs(a));
+    }
+  }
+  bool fails(Judge judge) const {
+    if (judge == allclose) return !close;
+    if (judge == calc_diff) return !(xx + yy == 0 || 1 - 2 * xy / (xx + yy) < 1e-3);
+    const double vx = n * xx - x * x, vy = n * yy - y * y;
+    return !((vx == 0 && vy == 0) || (n * xy - x * y) / std::sqrt(vx * vy) >= 0.99);
+  }
+};
+
+bool fails(Judge judge, const Op& op, const Case& c, const Tensors& ours, const Tensors& theirs) {
+  if (judge == verdict_of_oracle) return oracle::judge(op, c, ours, theirs).agreement == Agreement::outside;
+  return std::ranges::any_of(
+      theirs, [&](const auto& t) { return Measures(values(ours.at(t.first)), values(t.second)).fails(judge); });
+}
+
+/// One line of the table: on how many kinds of cases the mutant differs from ours, and on how many each judge sees it.
+struct Line {
+  std::string name;
+  int made = 0, seen[judges] = {};
+};
+
+struct Drawn {
+  Case c;
+  Tensors ours;
+};
+
+std::vector<Drawn> cases_of(const Op& op) {
+  std::vector<Drawn> all;
+  for (const CaseKind& kind : op.kinds) {
+    const Case c = drawn(op, kind.name, 1, {}, {});
+    all.push_back({c, run(op, c)});
+  }
+  return all;
+}
+
+Line tried(const Op& op, const std::vector<Drawn>& cases, const Mutant& mutant) {
+  Line line{.name = mutant.name};
+  for (const auto& [c, ours] : cases) {
+    const std::optional<Tensors> theirs = mutant.run(c, ours);
+    if (!theirs || same_bits(*theirs, ours)) continue;
+    ++line.made;
+    for (int j = 0; j < judges; ++j) line.seen[j] += fails(static_cast<Judge>(j), op, c, ours, *theirs);
+  }
+  return line;
+}
+
+std::vector<Line> lines_of(const Op& op) {
+  const std::vector<Drawn> cases = cases_of(op);
+  std::vector<Line> lines;
+  for (const auto& mutants : {other_conventions(op), too_few_bits(op)})
+    for (const Mutant& mutant : mutants) lines.push_back(tried(op, cases, mutant));
+  for (const NamedDamage& damage : damages())
+    for (const TensorSpec& output : op.outputs) {
+      if (output.optional) continue;
+      Line line = tried(op, cases, damaged(damage, output.name));
+      line.name = fmt::format("{}: {}", output.name, line.name);
+      lines.push_back(line);
+    }
+  std::erase_if(lines, [](const Line& line) { return line.made == 0; });
+  return lines;
+}
+
+std::string section(const Op& op, const std::vector<Line>& lines) {
+  std::string out = fmt::format(
+      "\n## {0} {{#kill_{0}}}\n\n| Wrong | verdict | calc_diff | allclose | PCC |\n|---|---|---|---|---|\n", op.name);
+  for (const Line& line : lines) {
+    out += "| " + line.name;
+    for (const int seen : line.seen)
+      out += fmt::format(" | {}", seen == 0 ? "missed" : fmt::format("{} of {}", seen, line.made));
+    out += " |\n";
+  }
+  return out;
+}
+
+std::string summary(const std::vector<std::vector<Line>>& all) {
+  int mutants = 0, killed[judges] = {};
+  for (const auto& lines : all)
+    for (const Line& line : lines) {
+      ++mutants;
+      for (int j = 0; j < judges; ++j) killed[j] += line.seen[j] > 0;
+    }
+  return fmt::format(
+      "\nOf {} wrong implementations of {} ops the verdict sees {}, `calc_diff < 1e-3` {}, `allclose(rtol=2e-2, "
+      "atol=1e-3)` {}, PCC >= 0.99 {}, each on at least one kind of case.\n",
+      mutants, all.size(), killed[0], killed[1], killed[2], killed[3]);
+}
+
+void compare_page(const std::string& generated) {
+  const std::string path = DSV3_SOURCE_DIR "/docs/kill_table.md", begin = "<!-- generated -->\n";
+  std::stringstream page;
+  page << std::ifstream(path).rdbuf();
+  const std::string text = page.str();
+  const auto at = text.find(begin);
+  REQUIRE(at != std::string::npos);
+  const std::string expected = text.substr(0, at + begin.size()) + generated;
+  if (std::getenv("DSV3_WRITE_DOCS") != nullptr) std::ofstream(path) << expected;
+  else CHECK(text == expected);
+}
+
+}  // namespace
+
+/// DSV3_WRITE_DOCS=1 in the environment writes the page's tables anew.
+TEST_CASE(
+    "kill table: of every op at least ten wrong implementations, all of them caught; as docs/kill_table.md says") {
+  std::vector<std::vector<Line>> all;
+  std::string sections;
+  for (const Op& op : registry()) {
+    CAPTURE(op.name);
+    all.push_back(lines_of(op));
+    CHECK(all.back().size() >= 10);
+    for (const Line& line : all.back()) {
+      CAPTURE(line.name);
+      CHECK(line.seen[verdict_of_oracle] > 0);
+    }
+    sections += section(op, all.back());
+  }
+  compare_page(summary(all) + sections);
+}
+
+TEST_CASE("kill table: what is sound is accepted: ours, BF16 outputs, FP32 at every step in either order") {
+  for (const Op& op : registry())
+    for (const auto& [c, ours] : cases_of(op)) {
+      CAPTURE(op.name);
+      CHECK(judge(op, c, ours, ours).agreement == Agreement::bits);
+      if (!op.imitate) continue;
+      for (const bool descending : {false, true}) {
+        Tensors theirs = op.imitate(c, {.exact = false, .descending = descending});
+        CHECK(judge(op, c, ours, theirs).agreement != Agreement::outside);
+        const Limits limits = op.limits(c, ours, theirs);
+        for (auto& [name, t] : theirs)
+          if (t.dtype == Dtype::f32 && !(limits.contains(name) && limits.at(name).bound.empty()))
+            t = rounded(Dtype::bf16, float_matrix(t), t.shape);
+        const Verdict verdict = judge(op, c, ours, theirs);
+        INFO(text(verdict));
+        CHECK(verdict.agreement != Agreement::outside);
+      }
+    }
+}
