@@ -41,8 +41,10 @@ struct Measures {
 
 bool fails(Judge judge, const Op& op, const Case& c, const Tensors& ours, const Tensors& theirs) {
   if (judge == verdict_of_oracle) return oracle::judge(op, c, ours, theirs).agreement == Agreement::outside;
-  return std::ranges::any_of(
-      theirs, [&](const auto& t) { return Measures(values(ours.at(t.first)), values(t.second)).fails(judge); });
+  return std::ranges::any_of(theirs, [&](const auto& t) {
+    const auto found = ours.find(t.first);
+    return found != ours.end() && Measures(values(found->second), values(t.second)).fails(judge);
+  });
 }
 
 /// One line of the table: on how many kinds of cases the mutant differs from ours, and on how many each judge sees it.
