@@ -54,12 +54,12 @@ std::vector<AttributeSpec> product_attributes(bool with_W) {
                                   .least = 1,
                                   .most = 128},
                                  {.name = "scale_order",
-       .fallback = std::string("together"),
-       .what = "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it",
-       .choices = {"together", "in_turn"},
-       .convention = true,
-       .by_rounding = true},
-      convention("scales", {"multiply", "divide"},
+                                  .fallback = std::string("together"),
+                                  .what = "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it",
+                                  .choices = {"together", "in_turn"},
+                                  .convention = true,
+                                  .by_rounding = true},
+                                 convention("scales", {"multiply", "divide"},
                                             "a scale is the multiplier that gives a number back, or its inverse")};
   if (with_W)
     all.push_back(convention("W_scales", {"as_is", "transposed"},
