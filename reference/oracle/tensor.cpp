@@ -151,9 +151,9 @@ Tensor tensor(const FloatMatrix& m, std::vector<Index> shape) {
 
 Tensor tensor(Dtype dtype, const Codes& q) { return copy_of(dtype, {q.rows(), q.cols()}, q.data(), q.size()); }
 
-Tensor tensor(Dtype dtype, const Codes16& q) {
+Tensor tensor16(Dtype dtype, const Codes16& q) {
   if (element_bytes(dtype) == 2) return copy_of(dtype, {q.rows(), q.cols()}, q.data(), q.size());
-  require(dtype == Dtype::i32, "tensor", name(dtype), " has no codes of 16 bits");
+  require(dtype == Dtype::i32, "tensor16", name(dtype), " has no codes of 16 bits");
   const std::vector<std::int32_t> wide(q.data(), q.data() + q.size());
   return copy_of(dtype, {q.rows(), q.cols()}, wide.data(), std::ssize(wide));
 }

@@ -48,7 +48,7 @@ Codes16 codes16(const Tensor& tensor);
 Tensor tensor(const FloatMatrix& values);
 Tensor tensor(const FloatMatrix& values, std::vector<Index> shape);
 Tensor tensor(Dtype dtype, const Codes& codes);
-Tensor tensor(Dtype dtype, const Codes16& codes);  ///< BF16 or F16, or whole numbers (I32)
+Tensor tensor16(Dtype dtype, const Codes16& codes);  ///< BF16 or F16, or whole numbers (I32)
 Tensor tensor(const std::vector<std::int64_t>& values, std::vector<Index> shape);
 /// Rounded to nearest even: F32 exactly, BF16 and F16 with overflow to infinity.
 Tensor rounded(Dtype dtype, const FloatMatrix& values, std::vector<Index> shape);

@@ -34,10 +34,16 @@ TEST_CASE("find: tells every convention of every op from the one in the case, wh
       for (const std::string& choice : spec.choices) {
         const Case c = drawn(op, op.kinds.front().name, 3, {}, {});
         if (c.attributes.at(spec.name) == Attribute(choice)) continue;
-        const Tensors theirs = run(op, with(c, {{spec.name, choice}}));
-        const Search search = find(op, c, theirs);
         CAPTURE(op.name);
         CAPTURE(choice);
+        Tensors theirs;
+        try {
+          theirs = run(op, with(c, {{spec.name, choice}}));
+        } catch (const std::invalid_argument& error) {
+          CHECK(std::string_view(error.what()).find("needs a square") != std::string_view::npos);
+          continue;  // transposed without being square
+        }
+        const Search search = find(op, c, theirs);
         CHECK(search.found());
       }
     }

@@ -56,37 +56,44 @@ void add_interval(Sums& sums, const Fp8Part& a, const Fp8Part& b, Index k, Index
   });
 }
 
+/// Puts the bounds of one product behind those of the others; in `spread` sqrt(sum p^2) for now, and in `added_to` what
+/// dW's own roundings add. `share` collects (error / sqrt(sum p^2))^2 of the elements that can be counted.
+struct Collected {
+  Limit limit;
+  Doubles added_to;
+  double share = 0;
+  Index counted = 0, depth = 0;
+
+  void add(const AnyOrderProduct& p, const Accumulation& how) {
+    const auto& [a, b, ours, exact, begin] = p;
+    Sums sums{Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size)};
+    const Index interval = how.interval, intervals = (a.depth + interval - 1) / interval;
+    for (Index k = 0; k < a.depth; k += interval) add_interval(sums, a, b, k, std::min(interval, a.depth - k), how);
+    if (begin.size() > 0) sums.magnitude += begin.cast<double>().cwiseAbs();
+    // Each interval: its scale, the product with it and the addition are rounded.
+    const double roundings = static_cast<double>(3 * intervals + 2) * u;
+    for (Index i = 0; i < ours.size(); ++i) {
+      const double error = std::abs(double{ours.data()[i]} - exact.data()[i]), size = sums.squares.data()[i];
+      limit.bound.push_back(sums.bound.data()[i] + roundings * sums.magnitude.data()[i] + error +
+                            0x1p-149 * static_cast<double>(intervals));
+      limit.spread.push_back(std::sqrt(size));
+      added_to.push_back(begin.size() > 0 ? 2 * u * std::abs(begin.data()[i]) : 0);  // ours and theirs round with it
+      if (size > 0 && std::isfinite(error)) share += error * error / size, ++counted;
+    }
+    depth = std::max(depth, a.depth);
+  }
+};
+
 }  // namespace
 
-Limit any_order_limit(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& how, const FloatMatrix& ours,
-                      const FloatMatrix& exact, const FloatMatrix& begin) {
-  Sums sums{Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size)};
-  const Index interval = how.accumulation.interval, intervals = (a.depth + interval - 1) / interval;
-  for (Index k = 0; k < a.depth; k += interval)
-    add_interval(sums, a, b, k, std::min(interval, a.depth - k), how.accumulation);
-  if (begin.size() > 0) sums.magnitude += begin.cast<double>().cwiseAbs();
-  const Bounds error = (ours - exact).cast<double>().cwiseAbs();
-
-  // Each interval: its scale, the product with it and the addition are rounded.
-  const double roundings = static_cast<double>(3 * intervals + 2) * u;
-  Limit limit;
-  limit.bound.resize(static_cast<std::size_t>(error.size()));
-  limit.spread.resize(limit.bound.size());
-  double share = 0;  // mean of (error / sqrt(sum p^2))^2
-  Index counted = 0;
-  for (Index i = 0; i < error.size(); ++i) {
-    const double size = sums.squares.data()[i], e = error.data()[i];
-    limit.bound[i] =
-        sums.bound.data()[i] + roundings * sums.magnitude.data()[i] + e + 0x1p-149 * static_cast<double>(intervals);
-    if (size > 0 && std::isfinite(e)) share += e * e / size, ++counted;
-  }
-  const double typical = 2 * std::sqrt(counted > 0 ? share / static_cast<double>(counted) : 0);
-  const double in_fp32 = 4 * u * std::sqrt(static_cast<double>(a.depth));
-  for (Index i = 0; i < error.size(); ++i) {
-    const double added_to = begin.size() > 0 ? 2 * u * std::abs(begin.data()[i]) : 0;  // ours and theirs round with it
-    limit.spread[i] = std::max((typical + in_fp32) * std::sqrt(sums.squares.data()[i]) + added_to, 0x1p-149);
-  }
-  return limit;
+Limit any_order_limit(const std::vector<AnyOrderProduct>& products, const Fp8Arithmetic& how) {
+  Collected all;
+  for (const AnyOrderProduct& product : products) all.add(product, how.accumulation);
+  const double typical = 2 * std::sqrt(all.counted > 0 ? all.share / static_cast<double>(all.counted) : 0);
+  const double in_fp32 = 4 * u * std::sqrt(static_cast<double>(all.depth));
+  for (std::size_t i = 0; i < all.limit.spread.size(); ++i)
+    all.limit.spread[i] = std::max((typical + in_fp32) * all.limit.spread[i] + all.added_to[i], 0x1p-149);
+  return std::move(all.limit);
 }
 
 }  // namespace dsv3::oracle

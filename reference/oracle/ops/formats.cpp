@@ -80,7 +80,7 @@ Op cast_op() {
     }
     Codes16 q(x.rows(), x.cols());
     encode(id, values, std::span(q.data(), count), how);
-    return Tensors{{"codes", tensor(dtype_of(id), q)}};
+    return Tensors{{"codes", tensor16(dtype_of(id), q)}};
   };
   const Sizes sizes{{"M", 64}, {"N", 256}};
   op.kinds = {{"ordinary", "normal numbers, rows of many sizes", sizes},
@@ -124,7 +124,7 @@ Op quantise_op() {
   op.run = [](const Case& c) {
     if (c.word("format") == "e5m6") {
       const Quantised16 x = quantise16(float_matrix(c.in("x")), quantisation(c));
-      return Tensors{{"q", tensor(Dtype::i32, x.q)}, {"s", tensor(x.s)}};
+      return Tensors{{"q", tensor16(Dtype::i32, x.q)}, {"s", tensor(x.s)}};
     }
     const Quantised x = quantise(float_matrix(c.in("x")), quantisation(c));
     return Tensors{{"q", tensor(dtype_of(x.format), x.q)}, {"s", tensor(x.s)}};

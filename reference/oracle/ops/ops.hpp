@@ -10,7 +10,9 @@ namespace dsv3::oracle {
 
 std::vector<Op> format_ops();
 std::vector<Op> stored_ops();
+std::vector<Op> packing_ops();
 std::vector<Op> fp8_gemm_ops();
+std::vector<Op> fp8_grouped_ops();
 std::vector<Op> norm_ops();
 std::vector<Op> gate_ops();
 std::vector<Op> rope_ops();
@@ -20,6 +22,7 @@ std::vector<Op> model_ops();
 std::vector<Op> swiglu_ops();
 std::vector<Op> loss_ops();
 std::vector<Op> balance_ops();
+std::vector<Op> bias_ops();
 std::vector<Op> adamw_ops();
 std::vector<Op> mtp_ops();
 std::vector<Op> linear_ops();

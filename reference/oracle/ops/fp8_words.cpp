@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "reference/oracle/ops/fp8_words.hpp"
+
+#include "reference/core/require.hpp"
+#include "reference/oracle/draw.hpp"
+
+namespace dsv3::oracle {
+namespace {
+
+const std::vector<Dtype> eight_bits{Dtype::f8_e4m3, Dtype::f8_e5m2};
+
+/// The part of one of `experts` matrices below each other.
+template <class M>
+M of_expert(const M& all, Index expert, Index experts) {
+  const Index rows = experts == 0 ? 0 : all.rows() / experts;
+  return all.middleRows(expert * rows, rows);
+}
+
+Scales read_scales(const Case& c, const std::string& name, Scales s) {
+  if (name == "W" && c.word("W_scales") == "transposed") {
+    require(s.rows() == s.cols(), "W_s", "is [", s.rows(), ", ", s.cols(), "]; W_scales=transposed needs a square one");
+    s = Scales(s.transpose());
+  }
+  if (c.word("scales") == "divide") s = s.cwiseInverse();
+  return s;
+}
+
+}  // namespace
+
+Operand::Operand(const Case& c, const std::string& name, Groups shared_by, Index expert, Index experts)
+    : q(of_expert(codes(c.in(name + "_q")), expert, experts)),
+      s(read_scales(c, name, of_expert(float_matrix(c.in(name + "_s")), expert, experts))),
+      groups(shared_by),
+      format(c.in(name + "_q").dtype == Dtype::f8_e5m2 ? FormatId::e5m2 : FormatId::e4m3) {}
+
+std::vector<TensorSpec> operand_specs(const std::string& name, const ShapeText& shape, Groups groups, bool experts) {
+  const auto along = [](const std::string& n, Index group) { return group == 1 ? n : "ceil(" + n + "/128)"; };
+  ShapeText of_q = shape, of_s{along(shape[0], groups.rows), along(shape[1], groups.cols)};
+  if (experts) of_q.insert(of_q.begin(), "E"), of_s.insert(of_s.begin(), "E");
+  return {{name + "_q", eight_bits, of_q, "codes"}, {name + "_s", {Dtype::f32}, of_s, "scales"}};
+}
+
+std::vector<AttributeSpec> product_attributes(bool with_W) {
+  AttributeSpec accumulation{.name = "accumulation",
+                             .fallback = std::string("hopper_fp8_wgmma"),
+                             .what = "how a tensor core adds up: see reference/linear/tensor_core.hpp",
+                             .convention = true,
+                             .by_rounding = true};
+  for (const NamedAccumulation& a : accumulations()) accumulation.choices.emplace_back(a.name);
+  std::vector<AttributeSpec> all{accumulation,
+                                 {.name = "promotion",
+                                  .fallback = Index{128},
+                                  .what = "N_C: products between promotions to FP32 (section 3.3.3); a divisor of 128",
+                                  .least = 1,
+                                  .most = 128},
+                                 {.name = "scale_order",
+                                  .fallback = std::string("together"),
+                                  .what = "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it",
+                                  .choices = {"together", "in_turn"},
+                                  .convention = true,
+                                  .by_rounding = true},
+                                 convention("scales", {"multiply", "divide"},
+                                            "a scale is the multiplier that gives a number back, or its inverse")};
+  if (with_W)
+    all.push_back(convention("W_scales", {"as_is", "transposed"},
+                             "the grid of W's scales read by rows, or by columns "
+                             "where it is square"));
+  return all;
+}
+
+Fp8Arithmetic arithmetic_of(const Case& c) {
+  return {accumulation_named(c.word("accumulation")).promoted_every(c.attribute<Index>("promotion")),
+          c.word("scale_order") == "together" ? ScaleOrder::together : ScaleOrder::in_turn};
+}
+
+FloatMatrix before_quantising(const std::string& kind, Index rows, Index cols, Random& random) {
+  if (kind == "one_signed") return positives(rows, cols, random);
+  FloatMatrix m = kind == "sizes" ? rows_of_many_sizes(rows, cols, random, 8) : normals(rows, cols, random);
+  if (kind == "outliers") return sprinkled(std::move(m), {300.0f, -300.0f}, 200, random);
+  if (kind == "zeros")
+    for (Index i = 0; i < rows; i += 3) m.row(i).setZero();
+  return m;
+}
+
+void put_quantised(Tensors& inputs, const std::string& name, const FloatMatrix& m, Groups groups) {
+  const Quantised x = quantise(m, {.groups = groups});
+  inputs[name + "_q"] = tensor(Dtype::f8_e4m3, x.q);
+  inputs[name + "_s"] = tensor(x.s);
+}
+
+std::vector<CaseKind> product_kinds(const Sizes& ordinary, const Sizes& ragged, const Sizes& square) {
+  return {{"ordinary", "N(0, 1), quantised", ordinary},
+          {"ragged", "no dimension a multiple of 128", ragged},
+          {"one_signed", "|N(0, 1)|: truncation adds up", ordinary},
+          {"outliers", "one element in 200 is 300 times larger", ordinary},
+          {"sizes", "rows 2^-8 to 2^8 times as large", ordinary},
+          {"zeros", "every third row is zero", ordinary},
+          {"square", "N = K, so that scales could be transposed", square}};
+}
+
+const char* product_contract() {
+  return "The contracted dimension is cut from its start into intervals of `promotion` products. Each is summed "
+         "without "
+         "scales as `accumulation` says; acc = fma(sum, s_a s_b, acc) in FP32, ascending, from 0. Judged with bounds "
+         "that hold for any order inside an interval and of the intervals.";
+}
+
+}  // namespace dsv3::oracle
