@@ -50,8 +50,11 @@ TEST_CASE("dsv3 oracle: what cannot be is refused with what is and what is neede
   refused({"oracle", "gen", "cast", "--kind", "odd", "-o", c}, "oracle cast: there is no kind of case \"odd\"; it has");
   refused({"oracle", "gen", "cast", "--set", "M", "-o", c}, "--set: \"M\" is not NAME=VALUE");
   refused({"oracle", "gen", "cast", "--set", "Q=3", "-o", c}, "oracle cast: there is no size \"Q\"; it has M, N");
+  refused({"oracle", "gen", "cast", "--set", "Q=x", "-o", c}, "oracle cast: \"Q\" is \"x\"; it is no attribute, and a");
+  refused({"oracle", "run", "cast", c, "--set", "M=3", "-o", c}, "oracle cast: there is no attribute \"M\"; it has");
   refused({"oracle", "gen", "cast", "--set", "M=-3", "-o", c}, "oracle cast: M is -3");
-  refused({"oracle", "run", "cast", c, "--set", "format=fp7", "-o", c}, "--set: format is \"fp7\"; it must be one of");
+  refused({"oracle", "run", "cast", c, "--set", "format=fp7", "-o", c},
+          "oracle cast: format is \"fp7\"; it must be one of");
   refused({"oracle", "check", "cast", c, scratch / "none"}, (scratch / "none"));
   put(scratch / "short", get(c).substr(0, 100));
   refused({"oracle", "check", "cast", scratch / "short", c}, (scratch / "short"));
