@@ -10,6 +10,7 @@
 #include "reference/core/require.hpp"
 #include "reference/oracle/case_file.hpp"
 #include "reference/oracle/find.hpp"
+#include "reference/oracle/pack.hpp"
 #include "reference/oracle/registry.hpp"
 #include "reference/oracle/settings.hpp"
 #include "reference/oracle/verdict.hpp"
@@ -66,7 +67,21 @@ int oracle_describe(const OracleArguments& a) {
   return 0;
 }
 
+namespace {
+
+/// All kinds of cases of all ops, or of one.
+int gen_all(const OracleArguments& a) {
+  require(a.kind.empty() && a.set.empty(), "--all", "draws every kind of case as it is: no --kind and no --set");
+  const Pack pack = write_pack(a.out, a.op.empty() ? registry() : std::vector{op_named(a.op)}, a.seed);
+  if (!a.json) fmt::print("{}: {} cases, {:.1f} MB\n", a.out, pack.files, static_cast<double>(pack.bytes) / 1e6);
+  return 0;
+}
+
+}  // namespace
+
 int oracle_gen(const OracleArguments& a) {
+  if (a.all) return gen_all(a);
+  require(!a.op.empty(), "oracle gen", "there is no op; the name of one, or --all, is needed");
   const Op& op = op_named(a.op);
   const Settings settings = settings_of(op, given(op, a.set));
   const Case c =
