@@ -49,42 +49,96 @@ Tensor expected(const Tensor& ours, Limit& limit) {
   return t;
 }
 
-/// Tokens whose experts rounding may tip (their margin is within its bound) or list in another order.
-std::vector<bool> undecided(const Case& c, const Tensors& ours, const Limits& limits) {
-  const std::vector<std::int64_t> experts = integers(ours.at("experts"));
-  const Doubles s = values(ours.at("s")), b = values(c.in("b")), margin = values(ours.at("margin"));
-  const Doubles &s_bound = limits.at("s").bound, &margin_bound = limits.at("margin").bound;
-  const std::size_t N_r = b.size(), K_r = experts.size() / margin.size();
+/// The scores that a layer chooses by: what the op states last before the experts.
+const std::string& scores_of(const Op& op, const std::string& layer) {
+  const auto experts = std::ranges::find(op.outputs, layer + "experts", &TensorSpec::name);
+  require(experts > op.outputs.begin() && experts < op.outputs.end(), "pack", op.name, " has ", layer,
+          "margin, but not experts and scores before it");
+  return std::prev(experts)->name;
+}
+
+/// Tokens whose experts rounding may tip or, where the scores are s of Eq. (15), list in another order. The margin is
+/// of scores, or of sums of two: four of them, none farther off than its spread.
+std::vector<bool> undecided(const Op& op, const Case& c, const Tensors& ours, const Limits& limits,
+                            const std::string& layer) {
+  const Doubles margin = values(ours.at(layer + "margin")), s = values(ours.at(scores_of(op, layer)));
+  const Doubles& spread = limits.at(scores_of(op, layer)).spread;
+  const std::vector<std::int64_t> experts = integers(ours.at(layer + "experts"));
+  const Doubles b = c.inputs.contains("b") ? values(c.in("b")) : Doubles();
+  const std::size_t T = margin.size(), N_r = s.size() / std::max<std::size_t>(T, 1),
+                    K_r = experts.size() / std::max<std::size_t>(T, 1);
+  require(spread.size() == s.size(), "pack", op.name, " has no spread of ", scores_of(op, layer));
   std::vector<bool> rows;
-  for (std::size_t t = 0; t < margin.size(); ++t) {
-    rows.push_back(margin[t] <= margin_bound[t]);
-    for (std::size_t k = 0; k + 1 < K_r; ++k) {
+  for (std::size_t t = 0; t < T; ++t) {
+    const auto of_token = std::span(spread).subspan(t * N_r, N_r);
+    rows.push_back(margin[t] <= 4 * std::ranges::max(of_token));
+    for (std::size_t k = 0; k + 1 < K_r && !b.empty(); ++k) {
       const auto i = static_cast<std::size_t>(experts[t * K_r + k]),
                  j = static_cast<std::size_t>(experts[t * K_r + k + 1]);
       const double lead = s[t * N_r + i] + b[i] - s[t * N_r + j] - b[j];
-      if (lead <= 2 * (s_bound[t * N_r + i] + s_bound[t * N_r + j])) rows.back() = true;
+      if (lead <= of_token[i] + of_token[j]) rows.back() = true;
     }
   }
   return rows;
 }
 
-/// Outputs with a row for each token, other than the scores before the choice, are not judged in those rows.
-void pass_over(const Op& op, const std::vector<bool>& rows, const Tensors& ours, Limits& limits) {
+void do_not_judge(Limit& limit, const Tensor& ours, Index row, Index num_rows) {
+  limit.bound.resize(static_cast<std::size_t>(ours.size()));
+  const auto width = static_cast<std::ptrdiff_t>(limit.bound.size()) / ours.shape[0];
+  std::fill_n(limit.bound.begin() + row * width, num_rows * width, infinity);
+}
+
+/// What comes after a choice that may be another: the rows of its tokens in the outputs of a layer, all rows from there
+/// on in those of a model, whose later layers mix tokens, and all of what has no row for each token.
+void pass_over(const Op& op, const std::vector<bool>& rows, const std::string& layer, const Tensors& ours,
+               Limits& limits) {
+  const auto T = std::ssize(rows);
+  bool after = false;
   for (const TensorSpec& spec : op.outputs) {
+    after |= spec.name == layer + "experts";
     const Tensor& t = ours.at(spec.name);
-    if (spec.name == "s" || t.shape.empty() || t.shape[0] != std::ssize(rows)) continue;
-    Doubles& bound = limits.at(spec.name).bound;
-    bound.resize(static_cast<std::size_t>(t.size()));
-    const std::size_t width = bound.size() / rows.size();
-    for (std::size_t i = 0; i < bound.size(); ++i)
-      if (rows[i / width]) bound[i] = infinity;
+    Limit& limit = limits.at(spec.name);
+    for (Index row = 0; after && row < T; ++row) {
+      if (!rows[static_cast<std::size_t>(row)]) continue;
+      if (t.shape.empty() || t.shape[0] != T) limit.bound.assign(static_cast<std::size_t>(t.size()), infinity);
+      else do_not_judge(limit, t, row, layer.empty() ? 1 : T - row);
+    }
   }
+}
+
+/// The layers whose choice of experts the op states: "" or the beginnings of the outputs' names.
+std::vector<std::string> choosing_layers(const Op& op) {
+  constexpr std::string_view margin = "margin";
+  std::vector<std::string> layers;
+  for (const TensorSpec& spec : op.outputs)
+    if (spec.name.ends_with(margin)) layers.push_back(spec.name.substr(0, spec.name.size() - margin.size()));
+  return layers;
+}
+
+/// Gradients hold the choice of the forward op: where that may be another, none of them is judged.
+bool forward_is_undecided(const Op& op, const Case& c) {
+  constexpr std::string_view backward = "_backward";
+  const auto forward =
+      std::ranges::find_if(registry(), [&](const Op& f) { return op.name == f.name + std::string(backward); });
+  if (forward == registry().end() || choosing_layers(*forward).empty()) return false;
+  Case before = c;
+  std::erase_if(before.inputs, [&](const auto& input) {
+    return std::ranges::find(forward->inputs, input.first, &TensorSpec::name) == forward->inputs.end();
+  });
+  const Tensors ours = run(*forward, before);
+  const Limits limits = forward->limits(before, ours, {});
+  return std::ranges::any_of(choosing_layers(*forward), [&](const std::string& layer) {
+    const std::vector<bool> rows = undecided(*forward, before, ours, limits, layer);
+    return std::ranges::find(rows, true) != rows.end();
+  });
 }
 
 Limits limits_from_inputs(const Op& op, const Case& c, const Tensors& ours) {
   Limits limits = op.limits(c, ours, {});
-  if (ours.contains("experts") && ours.contains("s") && ours.contains("margin") && ours.at("margin").size() > 0)
-    pass_over(op, undecided(c, ours, limits), ours, limits);
+  for (const std::string& layer : choosing_layers(op))
+    pass_over(op, undecided(op, c, ours, limits, layer), layer, ours, limits);
+  if (forward_is_undecided(op, c))
+    for (auto& [name, limit] : limits) limit.bound.assign(static_cast<std::size_t>(ours.at(name).size()), infinity);
   return limits;
 }
 

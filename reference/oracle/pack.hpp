@@ -17,7 +17,7 @@ namespace dsv3::oracle {
 ///                             Not there where every bit is defined, or nothing is judged together.
 ///
 /// The limits are those of an implementation that gives its outputs alone, not what it computed before. A choice of
-/// experts that rounding may tip or reorder is not judged, nor what depends on it.
+/// experts whose margin roundings may reach, as far off as a spread says, is not judged, nor what depends on it.
 Tensors packed(const Op& op, const Case& c);
 
 struct Pack {

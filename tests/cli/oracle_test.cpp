@@ -31,6 +31,25 @@ TEST_CASE("dsv3 oracle: gen, run, check and find work on files; check and find e
   CHECK(run({"oracle", "find", "quantise", c, c}).status == 2);  // no outputs at all
 }
 
+TEST_CASE("dsv3 oracle: gen --all writes a pack, of one op or of all, the same bytes each time, and replaces none") {
+  const Scratch scratch;
+  const std::string one = scratch / "one", again = scratch / "again", file = "/cast/special.safetensors";
+  const Ended e = run({"oracle", "gen", "cast", "--all", "--seed", "5", "-o", one});
+  CHECK(e.status == 0);
+  CHECK(e.out == one + ": 4 cases, 0.3 MB\n");
+  CHECK(run({"oracle", "gen", "--all", "cast", "--seed", "5", "-o", again, "--json"}).out == "");
+  CHECK(get(one + file) == get(again + file));
+  const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
+    CHECK(not_refused(run(arguments), "dsv3 oracle: " + message) == "");
+  };
+  refused({"oracle", "gen", "cast", "--all", "-o", one}, one + ": is there already; a new folder is needed");
+  refused({"oracle", "gen", "-o", one}, "oracle gen: there is no op; the name of one, or --all, is needed");
+  refused({"oracle", "gen", "--all", "--kind", "special", "-o", again + "2"}, "--all: draws every kind of case");
+  refused({"oracle", "gen", "cast", "--all", "--set", "M=3", "-o", again + "2"}, "--all: draws every kind of case");
+  refused({"oracle", "gen", "kast", "--all", "-o", again + "2"}, "there is no op \"kast\"");
+  CHECK(!std::filesystem::exists(again + "2"));
+}
+
 TEST_CASE("dsv3 oracle: describe and list say all there is, as text and as JSON") {
   CHECK(contains(run({"oracle", "list"}).out, "fp8_fprop"));
   const Ended e = run({"oracle", "describe", "fp8_wgrad", "--json"});
