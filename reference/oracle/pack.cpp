@@ -71,12 +71,13 @@ std::vector<bool> undecided(const Op& op, const Case& c, const Tensors& ours, co
   std::vector<bool> rows;
   for (std::size_t t = 0; t < T; ++t) {
     const auto of_token = std::span(spread).subspan(t * N_r, N_r);
-    rows.push_back(margin[t] <= 4 * std::ranges::max(of_token));
+    const double reach = 4 * std::ranges::max(of_token);  // 0: scores are exact, and ties have their rule
+    rows.push_back(reach > 0 && margin[t] <= reach);
     for (std::size_t k = 0; k + 1 < K_r && !b.empty(); ++k) {
       const auto i = static_cast<std::size_t>(experts[t * K_r + k]),
                  j = static_cast<std::size_t>(experts[t * K_r + k + 1]);
       const double lead = s[t * N_r + i] + b[i] - s[t * N_r + j] - b[j];
-      if (lead <= of_token[i] + of_token[j]) rows.back() = true;
+      if (reach > 0 && lead <= of_token[i] + of_token[j]) rows.back() = true;
     }
   }
   return rows;

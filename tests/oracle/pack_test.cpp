@@ -85,6 +85,60 @@ TEST_CASE("pack: choices of experts that rounding may tip are not judged, those 
   CHECK(unjudged("near_ties", "bound.s") == 0);
 }
 
+TEST_CASE("pack: where the layer may choose other experts neither its output nor any gradient is judged") {
+  for (const char* const name : {"moe_layer", "moe_layer_backward"})
+    for (const bool tied : {false, true}) {
+      const Op& op = op_named(name);
+      Case c = drawn(op, "ordinary", 1, {}, {});
+      if (tied) {
+        FloatMatrix gate = float_matrix(c.in("gate"));
+        gate.rowwise() = FloatMatrix(gate.row(0)).row(0);
+        c.inputs["gate_bias"] = tensor(FloatMatrix::Zero(1, gate.rows()), {gate.rows()});
+        c.inputs["gate"] = tensor(gate);
+      }
+      const Tensors pack = packed(op, c);
+      for (const TensorSpec& spec : op.outputs) {
+        if (spec.optional) continue;
+        CAPTURE(spec.name);
+        for (const std::int64_t code : integers(pack.at("bound." + spec.name))) CHECK((code == 255) == tied);
+      }
+    }
+}
+
+TEST_CASE("pack: after a layer of a model that may choose otherwise nothing from that token on is judged") {
+  Op op = op_with({});
+  const auto spec = [](const char* name, ShapeText shape) {
+    return TensorSpec{name, {Dtype::f32}, std::move(shape), ""};
+  };
+  op.outputs = {spec("first", {"T", "n"}), spec("l.s", {"T", "n"}), spec("l.experts", {"T", "k"}),
+                spec("l.margin", {"T"}),   spec("y", {"T", "n"}),   spec("loss", {})};
+  op.run = [](const Case&) {
+    FloatMatrix margin(1, 3);
+    margin << 1, 0.25f, 1;
+    const Tensor rows = tensor(FloatMatrix::Zero(3, 2)), experts = tensor(std::vector<std::int64_t>{0, 1, 0}, {3, 1});
+    return Tensors{{"first", rows},
+                   {"l.s", rows},
+                   {"l.experts", experts},
+                   {"l.margin", tensor(margin, {3})},
+                   {"y", rows},
+                   {"loss", tensor(FloatMatrix::Zero(1, 1), {})}};
+  };
+  op.limits = [](const Case&, const Tensors& ours, const Tensors&) {
+    Limits limits = all_bits(ours);
+    for (const char* const name : {"first", "l.s", "y"})
+      limits[name] = {.bound = Doubles(6, 1), .spread = Doubles(6, 0.0625)};
+    return limits;
+  };
+  const Tensors pack = packed(op, case_of({0}));
+  const auto codes = [&](const std::string& name) { return integers(pack.at("bound." + name)); };
+  CHECK(codes("first") == std::vector<std::int64_t>(6, 127));
+  CHECK(codes("l.s") == std::vector<std::int64_t>(6, 127));
+  CHECK(codes("l.experts") == std::vector<std::int64_t>{0, 255, 255});
+  CHECK(codes("l.margin") == std::vector<std::int64_t>{0, 255, 255});
+  CHECK(codes("y") == std::vector<std::int64_t>{127, 127, 255, 255, 255, 255});
+  CHECK(codes("loss") == std::vector<std::int64_t>{255});
+}
+
 TEST_CASE("pack: the outputs it wants are, for the verdict, within the bounds, of every op and kind") {
   for (const Op& op : registry())
     for (const CaseKind& kind : op.kinds) {

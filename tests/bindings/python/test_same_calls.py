@@ -37,6 +37,7 @@ def test_run_check_and_find_agree(op, program):
     assert program("run", op, "case.safetensors", "-o", "ours.safetensors").returncode == 0
     ours = dsv3.run(op, case)
     assert as_in_file(ours) == program.tensors("ours.safetensors")
+    assert not any(np.may_share_memory(output, x) for output in ours.values() for x in case.values())
     theirs = with_one_bit_flipped(ours)
     save_file(theirs, program.folder / "theirs.safetensors")
     for name, outputs in ("ours", ours), ("theirs", theirs):
