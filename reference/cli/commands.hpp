@@ -87,7 +87,8 @@ struct Fp8DepthArguments {
 int fp8_depth(const Fp8DepthArguments& arguments);
 
 struct OracleArguments {
-  std::string op;
+  std::string op;                 ///< of gen with `all`, empty: every one
+  bool all = false;               ///< every kind of case, with outputs and limits: a pack
   std::string kind;               ///< of the case; empty: the op's ordinary one
   std::vector<std::string> set;   ///< "NAME=VALUE" of attributes and, where a case is drawn, of sizes
   std::uint64_t seed = 1;         ///< of the case

@@ -10,7 +10,9 @@
 #include "reference/core/require.hpp"
 #include "reference/oracle/case_file.hpp"
 #include "reference/oracle/find.hpp"
+#include "reference/oracle/pack.hpp"
 #include "reference/oracle/registry.hpp"
+#include "reference/oracle/settings.hpp"
 #include "reference/oracle/verdict.hpp"
 
 namespace dsv3::cli {
@@ -18,39 +20,30 @@ namespace {
 
 using namespace dsv3::oracle;
 
-/// What --set says, apart: attributes of the op, and sizes.
-struct Settings {
-  Attributes attributes;
-  Sizes sizes;
-};
+/// Of its attribute's type; of what is no attribute a whole number where it is one, else a text.
+Attribute value_of(const Op& op, const std::string& name, const std::string& word) {
+  const auto spec = std::ranges::find(op.attributes, name, &AttributeSpec::name);
+  if (spec != op.attributes.end()) return attribute_from(word, *spec, "oracle " + op.name);
+  Index size = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
+  if (error == std::errc{} && end == word.data() + word.size()) return size;
+  return word;
+}
 
-Settings settings_of(const Op& op, const std::vector<std::string>& set) {
-  Settings settings;
+/// What --set says.
+Attributes given(const Op& op, const std::vector<std::string>& set) {
+  Attributes all;
   for (const std::string& one : set) {
     const std::size_t equals = one.find('=');
     require(equals != std::string::npos && equals > 0, "--set", in_quotes(one), " is not NAME=VALUE");
-    const std::string name = one.substr(0, equals), value = one.substr(equals + 1);
-    const auto spec = std::ranges::find(op.attributes, name, &AttributeSpec::name);
-    if (spec != op.attributes.end()) {
-      settings.attributes[name] = attribute_from(value, *spec, "--set");
-      continue;
-    }
-    Index size = 0;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
-    require(error == std::errc{} && end == value.data() + value.size(), "--set", in_quotes(one), ": ", name,
-            " is no attribute of ", op.name, ", and a size is a whole number");
-    settings.sizes[name] = size;
+    const std::string name = one.substr(0, equals);
+    all[name] = value_of(op, name, one.substr(equals + 1));
   }
-  return settings;
+  return all;
 }
 
-/// A case of a file is as large as it is.
-Case case_of(const Op& op, const OracleArguments& a) {
-  const Settings settings = settings_of(op, a.set);
-  require(settings.sizes.empty(), "--set", settings.sizes.empty() ? "" : settings.sizes.begin()->first,
-          " is no attribute of ", op.name, "; the sizes are those of ", a.case_file);
-  return read_case(op, a.case_file, settings.attributes);
-}
+/// A case of a file is as large as it is: --set says attributes only.
+Case case_of(const Op& op, const OracleArguments& a) { return read_case(op, a.case_file, given(op, a.set)); }
 
 void print_written(const OracleArguments& a, const Tensors& tensors) {
   if (a.json) return;
@@ -74,9 +67,23 @@ int oracle_describe(const OracleArguments& a) {
   return 0;
 }
 
+namespace {
+
+/// All kinds of cases of all ops, or of one.
+int gen_all(const OracleArguments& a) {
+  require(a.kind.empty() && a.set.empty(), "--all", "draws every kind of case as it is: no --kind and no --set");
+  const Pack pack = write_pack(a.out, a.op.empty() ? registry() : std::vector{op_named(a.op)}, a.seed);
+  if (!a.json) fmt::print("{}: {} cases, {:.1f} MB\n", a.out, pack.files, static_cast<double>(pack.bytes) / 1e6);
+  return 0;
+}
+
+}  // namespace
+
 int oracle_gen(const OracleArguments& a) {
+  if (a.all) return gen_all(a);
+  require(!a.op.empty(), "oracle gen", "there is no op; the name of one, or --all, is needed");
   const Op& op = op_named(a.op);
-  const Settings settings = settings_of(op, a.set);
+  const Settings settings = settings_of(op, given(op, a.set));
   const Case c =
       drawn(op, a.kind.empty() ? op.kinds.front().name : a.kind, a.seed, settings.sizes, settings.attributes);
   write_case(a.out, op, c);

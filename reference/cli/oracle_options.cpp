@@ -37,14 +37,16 @@ void add_oracle(CLI::App& app, int& status) {
                      "oracle describe quantise", oracle_describe, status),
          a);
 
-  auto* const gen =
-      subcommand(*o, a, "gen", "Writes a case: inputs drawn from a seed",
-                 "oracle gen fp8_fprop --kind ragged --set K=1000 --out case.safetensors", oracle_gen, status);
-  add_op(*gen, a);
+  auto* const gen = subcommand(*o, a, "gen", "Writes a case: inputs drawn from a seed",
+                               "oracle gen fp8_fprop --kind ragged --set K=1000 --out case.safetensors\n"
+                               "oracle gen --all --out pack",
+                               oracle_gen, status);
+  gen->add_option("op", a->op, "Its name: dsv3 oracle list; with --all it may be left out");
+  gen->add_flag("--all", a->all, "Every kind of case of the op, or of all, with outputs and bounds: a golden pack");
   gen->add_option("--kind", a->kind, "Of case, see describe (default: the ordinary one)");
   gen->add_option("--seed", a->seed, "Of the draws; the same bytes on every machine")->capture_default_str();
   gen->add_option("--set", a->set, "NAME=VALUE of a size or an attribute, see describe");
-  gen->add_option("--out,-o", a->out, "safetensors file to write")->required();
+  gen->add_option("--out,-o", a->out, "safetensors file to write, with --all the folder")->required();
 
   auto* const run = subcommand(*o, a, "run", "Writes the reference's outputs for a case",
                                "oracle run fp8_fprop case.safetensors --out ours.safetensors", oracle_run, status);

@@ -110,7 +110,8 @@ Attributes attributes_from_json(std::string_view json, const std::string& where)
 
 std::string to_json(const Attributes& attributes) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
-  for (const auto& [name, value] : attributes) std::visit([&](const auto& x) { object[name] = x; }, value);
+  for (const auto& [name, value] : attributes)
+    std::visit([&object = object, &key = name](const auto& x) { object[key] = x; }, value);
   return object.dump();
 }
 

@@ -17,7 +17,8 @@ std::string types(const TensorSpec& spec) {
 std::string lines(const std::vector<TensorSpec>& specs) {
   std::string out;
   for (const TensorSpec& s : specs)
-    out += fmt::format("  {:<12} {:<32} {:<18} {}\n", s.name, text(s.shape), types(s), s.what);
+    out += fmt::format("  {:<12} {:<32} {:<18} {}{}\n", s.name, text(s.shape), types(s), s.what,
+                       s.optional ? " (optional)" : "");
   return out;
 }
 
@@ -48,6 +49,7 @@ nlohmann::ordered_json as_json(const std::vector<TensorSpec>& specs) {
     nlohmann::ordered_json dtypes = nlohmann::ordered_json::array();
     for (const Dtype dtype : s.dtypes) dtypes.push_back(name(dtype));
     all.push_back({{"name", s.name}, {"shape", s.shape}, {"dtypes", dtypes}, {"what", s.what}});
+    if (s.optional) all.back()["optional"] = true;
   }
   return all;
 }

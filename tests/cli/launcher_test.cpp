@@ -56,7 +56,8 @@ TEST_CASE("launcher: before the first build a name that is no command is refused
   const Launcher launcher;
   const auto [status, said] = launcher("trian");
   CHECK(status == 2);
-  CHECK(contains(said, "dsv3: there is no command 'trian'; there are test, docs, packages, help, tour, train, "));
+  CHECK(
+      contains(said, "dsv3: there is no command 'trian'; there are test, docs, python, packages, help, tour, train, "));
 }
 
 TEST_CASE("launcher: once it is built, help COMMAND is the program's own, which calls itself ./dsv3") {

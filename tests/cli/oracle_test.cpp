@@ -31,6 +31,25 @@ TEST_CASE("dsv3 oracle: gen, run, check and find work on files; check and find e
   CHECK(run({"oracle", "find", "quantise", c, c}).status == 2);  // no outputs at all
 }
 
+TEST_CASE("dsv3 oracle: gen --all writes a pack, of one op or of all, the same bytes each time, and replaces none") {
+  const Scratch scratch;
+  const std::string one = scratch / "one", again = scratch / "again", file = "/cast/special.safetensors";
+  const Ended e = run({"oracle", "gen", "cast", "--all", "--seed", "5", "-o", one});
+  CHECK(e.status == 0);
+  CHECK(e.out == one + ": 4 cases, 0.3 MB\n");
+  CHECK(run({"oracle", "gen", "--all", "cast", "--seed", "5", "-o", again, "--json"}).out == "");
+  CHECK(get(one + file) == get(again + file));
+  const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
+    CHECK(not_refused(run(arguments), "dsv3 oracle: " + message) == "");
+  };
+  refused({"oracle", "gen", "cast", "--all", "-o", one}, one + ": is there already; a new folder is needed");
+  refused({"oracle", "gen", "-o", one}, "oracle gen: there is no op; the name of one, or --all, is needed");
+  refused({"oracle", "gen", "--all", "--kind", "special", "-o", again + "2"}, "--all: draws every kind of case");
+  refused({"oracle", "gen", "cast", "--all", "--set", "M=3", "-o", again + "2"}, "--all: draws every kind of case");
+  refused({"oracle", "gen", "kast", "--all", "-o", again + "2"}, "there is no op \"kast\"");
+  CHECK(!std::filesystem::exists(again + "2"));
+}
+
 TEST_CASE("dsv3 oracle: describe and list say all there is, as text and as JSON") {
   CHECK(contains(run({"oracle", "list"}).out, "fp8_fprop"));
   const Ended e = run({"oracle", "describe", "fp8_wgrad", "--json"});
@@ -50,8 +69,11 @@ TEST_CASE("dsv3 oracle: what cannot be is refused with what is and what is neede
   refused({"oracle", "gen", "cast", "--kind", "odd", "-o", c}, "oracle cast: there is no kind of case \"odd\"; it has");
   refused({"oracle", "gen", "cast", "--set", "M", "-o", c}, "--set: \"M\" is not NAME=VALUE");
   refused({"oracle", "gen", "cast", "--set", "Q=3", "-o", c}, "oracle cast: there is no size \"Q\"; it has M, N");
+  refused({"oracle", "gen", "cast", "--set", "Q=x", "-o", c}, "oracle cast: \"Q\" is \"x\"; it is no attribute, and a");
+  refused({"oracle", "run", "cast", c, "--set", "M=3", "-o", c}, "oracle cast: there is no attribute \"M\"; it has");
   refused({"oracle", "gen", "cast", "--set", "M=-3", "-o", c}, "oracle cast: M is -3");
-  refused({"oracle", "run", "cast", c, "--set", "format=fp7", "-o", c}, "--set: format is \"fp7\"; it must be one of");
+  refused({"oracle", "run", "cast", c, "--set", "format=fp7", "-o", c},
+          "oracle cast: format is \"fp7\"; it must be one of");
   refused({"oracle", "check", "cast", c, scratch / "none"}, (scratch / "none"));
   put(scratch / "short", get(c).substr(0, 100));
   refused({"oracle", "check", "cast", scratch / "short", c}, (scratch / "short"));

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The calls of the library with Python's values."""
+from __future__ import annotations
+
+import enum
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsv3 import _arrays, _library, _signatures
+
+LIBRARY = _library.load()
+
+
+class Agreement(enum.IntEnum):
+    """How another implementation's outputs agree with the reference's."""
+
+    BITS = 0
+    """every bit is ours"""
+    WITHIN = 1
+    """every element is within its derived bound"""
+    OUTSIDE = 2
+    """at least one is not, or a tensor is missing or of another shape or type"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What check says; true unless something is outside."""
+
+    agreement: Agreement
+    text: str
+    json: dict[str, Any]
+
+    def __bool__(self) -> bool:
+        return self.agreement != Agreement.OUTSIDE
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Search:
+    """What find says; true if some convention gives the other side's bits."""
+
+    found: bool
+    text: str
+    json: dict[str, Any]
+
+    def __bool__(self) -> bool:
+        return self.found
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Case(dict[str, NDArray[Any]]):
+    """The inputs of a case by name, and the attributes that belong to them. run, check and find take both from it."""
+
+    def __init__(self, inputs: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]):
+        super().__init__(inputs)
+        self.attributes = dict(attributes)
+
+
+def _plain(value: Any) -> Any:
+    """For what JSON does not know: NumPy's numbers."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"an attribute is a {type(value).__name__}; a number, a text, True or False is needed")
+
+
+def _settings(op: str, given: Mapping[str, Any]) -> bytes:
+    for name, value in given.items():
+        if isinstance(value, (float, np.floating)) and not math.isfinite(value):
+            raise _library.Error(f'oracle {op}: {name} is "{value}"; a finite number is needed')
+    return json.dumps(dict(given), default=_plain).encode()
+
+
+def _op(op: str) -> bytes:
+    if not isinstance(op, str):
+        raise TypeError(f"oracle: the op is {op!r}; a text is needed")
+    return op.encode()
+
+
+def _call_of(op: str, inputs: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Any, ...]:
+    if not isinstance(inputs, Mapping):
+        raise TypeError(f"oracle {op}: the inputs are a {type(inputs).__name__}; a dict of arrays is needed")
+    given = _arrays.Given(inputs, f"oracle {op}")
+    settings = {**(inputs.attributes if isinstance(inputs, Case) else {}), **attributes}
+    return given, (_op(op), given.tensors, given.count, _settings(op, settings))
+
+
+def ops() -> tuple[str, ...]:
+    """The names of all ops, in the order of the report."""
+    return LIBRARY.ops
+
+
+def describe(op: str, /) -> dict[str, Any]:
+    """Equation, numerics contract, inputs, outputs, attributes and kinds of cases of an op."""
+    description: dict[str, Any] = json.loads(LIBRARY.report("dsv3_describe", _op(op))[2])
+    return description
+
+
+def run(op: str, inputs: Mapping[str, Any], /, **attributes: Any) -> dict[str, NDArray[Any]]:
+    """The outputs of the reference. Attributes not named have the case's values, or the op's defaults."""
+    given, call = _call_of(op, inputs, attributes)
+    return _arrays.from_library(LIBRARY, LIBRARY.call("dsv3_run", *call))
+
+
+def gen(op: str, /, kind: str | None = None, seed: int = 1, **settings: Any) -> Case:
+    """A case drawn from `seed`, the same on every machine. Settings are attributes, and sizes by their letters."""
+    if not isinstance(seed, int) or not 0 <= seed < 2**64:
+        raise _library.Error(f"oracle {op}: seed is {seed!r}; it must be a whole number from 0 to 2^64 - 1")
+    drawn = LIBRARY.call("dsv3_gen", _op(op), None if kind is None else kind.encode(), seed, _settings(op, settings))
+    attributes = json.loads(drawn.contents.attributes)
+    return Case(_arrays.from_library(LIBRARY, drawn), attributes)
+
+
+def _judged(function: str, op: str, inputs: Mapping[str, Any], theirs: Any,
+            attributes: Mapping[str, Any]) -> tuple[int, str, str]:
+    given, call = _call_of(op, inputs, attributes)
+    if not isinstance(theirs, Mapping):
+        names = [output["name"] for output in describe(op)["outputs"]]
+        if len(names) != 1:
+            raise TypeError(f"oracle {op}: theirs are a {type(theirs).__name__}; a dict of {', '.join(names)} is needed")
+        theirs = {names[0]: theirs}
+    outputs = _arrays.Given(theirs, f"oracle {op}")
+    return LIBRARY.report(function, *call, outputs.tensors, outputs.count)
+
+
+def check(op: str, inputs: Mapping[str, Any], theirs: Any, /, **attributes: Any) -> Verdict:
+    """Judges another implementation's outputs: a dict of arrays, or the array where the op has one output."""
+    outcome, text, as_json = _judged("dsv3_check", op, inputs, theirs, attributes)
+    return Verdict(Agreement(outcome), text, json.loads(as_json))
+
+
+def find(op: str, inputs: Mapping[str, Any], theirs: Any, /, **attributes: Any) -> Search:
+    """Which of the conventions in use, alone or two together, give these outputs."""
+    outcome, text, as_json = _judged("dsv3_find", op, inputs, theirs, attributes)
+    return Search(outcome == 1, text, json.loads(as_json))
+
+
+def function_of(op: str) -> Callable[..., dict[str, NDArray[Any]]]:
+    """run of one op as a function with its own signature; the description is its docstring."""
+    _, text, as_json = LIBRARY.report("dsv3_describe", _op(op))
+    description = json.loads(as_json)
+    signature, inputs = _signatures.signature(description), [t["name"] for t in description["inputs"]]
+
+    def function(*places: Any, **names: Any) -> dict[str, NDArray[Any]]:
+        given = signature.bind(*places, **names).arguments
+        return run(op, {name: given.pop(name) for name in inputs}, **given)
+
+    function.__name__ = function.__qualname__ = op
+    function.__module__ = "dsv3"
+    function.__doc__ = text
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function

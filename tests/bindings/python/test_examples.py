@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""The programs that the pages show do what the pages say."""
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "docs/examples"
+
+
+def python(*arguments, folder):
+    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, env=os.environ, capture_output=True,
+                          text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "ragged", "ties", "all_bits"])
+def test_quantise_in_numpy_is_equal_bit_for_bit(kind, program):
+    program("gen", "quantise", "--kind", kind, "-o", "case.safetensors")
+    python(EXAMPLES / "quantise.py", "case.safetensors", "mine.safetensors", folder=program.folder)
+    said = program("check", "quantise", "case.safetensors", "mine.safetensors").stdout
+    assert said.count("equal bit for bit") == 2
+
+
+def test_ask_shows_verdict_and_convention(tmp_path):
+    said = python(EXAMPLES / "ask.py", folder=tmp_path)
+    assert "s: OUTSIDE" in said and "equal bit for bit: dialect=deepep_kernel instead of deepseek_v3" in said
+
+
+def test_the_test_of_a_kernel_passes(tmp_path):
+    assert "passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLES / "test_fprop.py", folder=tmp_path)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""docs/examples/check_pack.py accepts what the library gives and rejects what is wrong, for every op and kind of case."""
+import os
+import pathlib
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import dsv3
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "docs/examples"
+sys.path.insert(0, str(EXAMPLES))
+import check_pack  # noqa: E402
+
+KINDS = [(op, kind["name"]) for op in dsv3.ops() for kind in dsv3.describe(op)["kinds"]]
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("golden") / "pack"
+    subprocess.run([os.environ["DSV3_PROGRAM"], "oracle", "gen", "--all", "--out", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def judged(pack, tmp_path, capsys):
+    def judge(op, kind, outputs):
+        save_file(outputs, tmp_path / "theirs")
+        accepted = check_pack.accepts(pack / op / f"{kind}.safetensors", tmp_path / "theirs")
+        said = capsys.readouterr().out
+        assert accepted == ("OUTSIDE" not in said)
+        return said
+
+    with np.errstate(all="ignore"):
+        yield judge
+
+
+def required(op):
+    return [output["name"] for output in dsv3.describe(op)["outputs"] if not output.get("optional")]
+
+
+def test_a_pack_has_every_kind_of_case_and_the_contract_of_each_op(pack):
+    assert {tuple(f.relative_to(pack).with_suffix("").parts) for f in pack.rglob("*.safetensors")} == set(KINDS)
+    assert {f.parent.name for f in pack.rglob("contract.json")} == set(dsv3.ops())
+
+
+def test_all_our_outputs_are_accepted(pack, tmp_path):
+    for op, kind in KINDS:
+        (tmp_path / op).mkdir(exist_ok=True)
+        save_file(dsv3.run(op, dsv3.gen(op, kind)), tmp_path / op / f"{kind}.safetensors")
+    done = subprocess.run([sys.executable, EXAMPLES / "check_pack.py", pack, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0 and "OUTSIDE" not in done.stdout, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) >= len(KINDS)
+
+
+@pytest.mark.parametrize("op", dsv3.ops())
+def test_a_wrong_element_a_wrong_shape_and_a_missing_output_are_rejected(op, judged):
+    kind = dsv3.describe(op)["kinds"][0]["name"]
+    ours = dsv3.run(op, dsv3.gen(op, kind))
+    for name in required(op):
+        wrong = ours[name].copy()
+        last = wrong.reshape(-1)[-1:]
+        if last.dtype.kind == "f":
+            last[0] = 1e30
+        else:
+            last.view(np.uint8)[0] ^= 1
+        assert f"{op} {kind} {name}: OUTSIDE: 1 of {wrong.size}, the first at" in judged(op, kind, {**ours, name: wrong})
+        if ours[name].dtype == np.float32:
+            assert "OUTSIDE: " in judged(op, kind, {**ours, name: np.full_like(ours[name], np.nan)})
+        if ours[name].ndim > 0:
+            assert f"{name}: OUTSIDE: is " in judged(op, kind, {**ours, name: ours[name][..., None]})
+        assert f"{name}: OUTSIDE: is missing" in judged(op, kind, {n: x for n, x in ours.items() if n != name})
+
+
+def test_products_in_another_order_and_in_bf16_are_accepted_and_a_bias_is_not(judged):
+    case = dsv3.gen("fp8_fprop", "one_signed")
+    ours = dsv3.run("fp8_fprop", case)["y"]
+    in_full = dsv3.run("fp8_fprop", case, accumulation="fp32")["y"]
+    assert "within the bound" in judged("fp8_fprop", "one_signed", {"y": in_full})
+    assert "within the bound" in judged("fp8_fprop", "one_signed", {"y": in_full.astype(ml_dtypes.bfloat16)})
+    assert "OUTSIDE" in judged("fp8_fprop", "one_signed", {"y": ours.astype(ml_dtypes.float8_e5m2)})
+    biased = judged("fp8_fprop", "one_signed", {"y": in_full * np.float32(1 + 2**-8)})
+    assert "OUTSIDE: each is within its bound, but together" in biased
+
+
+def test_nan_is_like_another_and_zero_is_not_like_minus_zero(judged):
+    ours = dsv3.run("cast", dsv3.gen("cast", "special"))["codes"].view(np.uint8).copy()
+    assert (ours == 0x7F).any()
+    as_codes = lambda codes: {"codes": codes.view(ml_dtypes.float8_e4m3fn)}  # noqa: E731
+    assert "equal bit for bit" in judged("cast", "special", as_codes(np.where(ours == 0x7F, np.uint8(0xFF), ours)))
+    assert "OUTSIDE" in judged("cast", "special", as_codes(np.where(ours == 0x80, np.uint8(0), ours)))
+
+
+def routed(x, W, b, K_r, num_groups, kept_groups):
+    """V3's gate in NumPy, with NumPy's order of sums."""
+    s = 1 / (1 + np.exp(-np.clip(x @ W.T, -80, 80)))
+    scores = s + b
+    groups = np.sort(scores.reshape(len(x), num_groups, -1), axis=2)[:, :, -2:].sum(axis=2)
+    kept = np.argsort(-groups, axis=1, kind="stable")[:, :kept_groups]
+    dropped = np.ones((len(x), num_groups), bool)
+    np.put_along_axis(dropped, kept, False, axis=1)
+    scores[np.repeat(dropped, scores.shape[1] // num_groups, axis=1)] = -np.inf
+    experts = np.argsort(-scores, axis=1, kind="stable")[:, :K_r].copy()  # save_file takes no views
+    g = np.take_along_axis(s, experts, axis=1)
+    return {"experts": experts, "weights": (g / g.sum(axis=1, keepdims=True) * np.float32(2.5)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("kind", [k for op, k in KINDS if op == "gate" and k != "v2"])
+def test_choices_that_rounding_may_tip_are_not_judged_and_all_others_are(kind, judged):
+    case = dsv3.gen("gate", kind)
+    theirs = routed(**case, **{name: case.attributes[name] for name in ("K_r", "num_groups", "kept_groups")})
+    assert "OUTSIDE" not in judged("gate", kind, theirs)
+    theirs["experts"][:, -1] = (theirs["experts"][:, -1] + 1) % case["W"].shape[0]
+    if kind not in ("near_ties", "equal_experts"):  # there nearly every choice is rounding's
+        assert "experts: OUTSIDE" in judged("gate", kind, theirs)
