@@ -14,8 +14,9 @@ namespace dsv3::oracle {
 using Sizes = std::map<std::string, Index, std::less<>>;
 using ShapeText = std::vector<std::string>;  ///< one expression for each dimension
 
-/// The value of an expression of letters, whole numbers, +, - (not below 0), *, ceil(a/b) and brackets. Throws std::logic_error for a
-/// letter that has no size and for what is no expression: these are mistakes in an op's description.
+/// The value of an expression of letters, whole numbers, +, - (not below 0), *, ceil(a/b) and brackets. Throws
+/// std::logic_error for a letter that has no size and for what is no expression: these are mistakes in an op's
+/// description.
 Index size_of(std::string_view expression, const Sizes& sizes);
 std::vector<Index> shape_of(const ShapeText& shape, const Sizes& sizes);
 

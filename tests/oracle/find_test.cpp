@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "reference/oracle/registry.hpp"
 
 using namespace dsv3;
@@ -27,11 +29,13 @@ void check_found(const Op& op, const Case& c, const Attributes& changes) {
 
 }  // namespace
 
-TEST_CASE("find: tells every convention of every op from the one in the case, where the case can tell them apart") {
+TEST_CASE("find: tells every convention from the one in the case, in the first op that has it; see the kill table") {
+  std::set<std::pair<std::string, std::string>> tried;
   for (const Op& op : registry())
     for (const AttributeSpec& spec : op.attributes) {
       if (!spec.convention) continue;
       for (const std::string& choice : spec.choices) {
+        if (!tried.emplace(spec.name, choice).second) continue;
         const Case c = drawn(op, op.kinds.front().name, 3, {}, {});
         if (c.attributes.at(spec.name) == Attribute(choice)) continue;
         CAPTURE(op.name);
