@@ -13,7 +13,6 @@ const std::vector<Op>& registry() {
   static const std::vector<Op> all = [] {
     std::vector<Op> ops;
     for (std::vector<Op> family :
-    for (std::vector<Op> family :
          {format_ops(), stored_ops(), packing_ops(), fp8_gemm_ops(), fp8_grouped_ops(), linear_ops(), norm_ops(),
           rope_ops(), swiglu_ops(), gate_ops(), permute_ops(), mla_ops(), mtp_ops(), loss_ops(), balance_ops(),
           bias_ops(), adamw_ops(), layer_ops(), model_ops()})

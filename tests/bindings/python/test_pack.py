@@ -68,7 +68,11 @@ def test_a_wrong_element_a_wrong_shape_and_a_missing_output_are_rejected(op, jud
             last[0] = 1e30
         else:
             last.view(np.uint8)[0] ^= 1
-        assert f"{op} {kind} {name}: OUTSIDE: 1 of {wrong.size}, the first at" in judged(op, kind, {**ours, name: wrong})
+        said = judged(op, kind, {**ours, name: wrong})
+        if f"{op} {kind} {name}: not judged" in said:
+            assert op in ("model", "model_backward")  # end to end nothing bounds what rounding does
+            continue
+        assert f"{op} {kind} {name}: OUTSIDE: 1 of {wrong.size}, the first at" in said
         if ours[name].dtype == np.float32:
             assert "OUTSIDE: " in judged(op, kind, {**ours, name: np.full_like(ours[name], np.nan)})
         if ours[name].ndim > 0:
