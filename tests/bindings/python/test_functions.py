@@ -41,6 +41,11 @@ def test_each_op_is_a_function_with_its_signature_in_module_and_stub(op):
     assert len(set(names)) == len(names) and not {"kind", "seed"} & set(names)  # gen has these of its own
 
 
+def test_the_stub_exports_what_the_module_does():
+    exported = [a.value for a in ast.parse(STUBS).body if isinstance(a, ast.Assign) and a.targets[0].id == "__all__"]
+    assert ast.literal_eval(exported[0]) == dsv3.__all__
+
+
 def test_the_function_is_run():
     case = dsv3.gen("quantise", "groups", M=9)
     by_name = dsv3.run("quantise", case, dialect="deepep_kernel")
