@@ -33,12 +33,12 @@ from dsv3._api import (
 from dsv3._library import Error as Error
 
 __version__: str
-__all__: list[str]
 """
+CALLS = ["Agreement", "Case", "Error", "Search", "Verdict", "check", "describe", "find", "gen", "ops", "run"]
 
 
 def stubs(library):
-    out = HEAD.format(version=library.version)
+    out = HEAD.format(version=library.version) + f"__all__ = {json.dumps([*CALLS, *library.ops])}\n"
     for op in library.ops:
         _, text, description = library.report("dsv3_describe", op.encode())
         signature = _signatures.in_source(_signatures.signature(json.loads(description)))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Judges outputs against a golden pack, with NumPy alone. usage: check_pack.py PACK THEIRS, two files or two folders
 
-outputs.NAME: what theirs, NAME, must be, but for bound.NAME: |theirs - outputs| <= 2^(code - 127), 0: equal, 255: not
-judged; and spread.NAME: the root mean square of |theirs - outputs| / 2^(code - 127) is at most 1. BF16 and F16 will do.
+outputs.NAME: what theirs, NAME, must be, but for bound.NAME: |theirs - outputs| <= 2^(code - 127), 0: equal; and
+spread.NAME: the root mean square of |theirs - outputs| / 2^(code - 127) is at most 1. 255: not judged. BF16 will do.
 """
 import json, pathlib, sys
 import numpy as np
@@ -38,10 +38,10 @@ def judge(dtype, ours, bound, spread, their_dtype, theirs):
         return f"OUTSIDE: {(~inside).sum()} of {ours.size}, the first at {at}: {theirs[at]} in place of {ours[at]}"
     if spread is not None:
         sound = np.hypot(np.ldexp(1.0, spread.astype(int) - 127), 1.5 * step / 12**0.5)
-        shares = np.where((off > 0) & np.isfinite(off) & (bound != 255), off / sound, 0)
+        shares = np.where((off > 0) & np.isfinite(off) & (spread != 255), off / sound, 0)
         if np.sqrt(np.mean(shares**2)) > 1 + ours.size**-0.5:
             return "OUTSIDE: each is within its bound, but together they are farther off than what is sound"
-    return "equal bit for bit" if equal.all() else "within the bound"
+    return "equal bit for bit" if equal.all() else "within the bound" if (bound < 255).any() else "not judged"
 
 def accepts(pack_file, their_file):
     (pack, meta), theirs, ok = read(pack_file), read(their_file)[0] if their_file.exists() else {}, True

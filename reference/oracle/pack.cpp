@@ -9,6 +9,7 @@
 #include "reference/oracle/case_file.hpp"
 #include "reference/oracle/joined.hpp"
 #include "reference/oracle/registry.hpp"
+#include "reference/oracle/twin/tape.hpp"
 
 namespace dsv3::oracle {
 namespace {
@@ -83,26 +84,21 @@ std::vector<bool> undecided(const Op& op, const Case& c, const Tensors& ours, co
   return rows;
 }
 
-void do_not_judge(Limit& limit, const Tensor& ours, Index row, Index num_rows) {
-  limit.bound.resize(static_cast<std::size_t>(ours.size()));
-  const auto width = static_cast<std::ptrdiff_t>(limit.bound.size()) / ours.shape[0];
-  std::fill_n(limit.bound.begin() + row * width, num_rows * width, infinity);
-}
-
-/// What comes after a choice that may be another: the rows of its tokens in the outputs of a layer, all rows from there
-/// on in those of a model, whose later layers mix tokens, and all of what has no row for each token.
+/// What comes after a choice that may be another is not judged: in the outputs of a gate or a layer its tokens' rows;
+/// in those of a model and of a backward pass, where tokens mix, all of it.
 void pass_over(const Op& op, const std::vector<bool>& rows, const std::string& layer, const Tensors& ours,
                Limits& limits) {
-  const auto T = std::ssize(rows);
-  bool after = false;
-  for (const TensorSpec& spec : op.outputs) {
-    after |= spec.name == layer + "experts";
-    const Tensor& t = ours.at(spec.name);
+  const bool mixes = !layer.empty() || op.name.ends_with("_backward");
+  const auto after = std::ranges::find(op.outputs, layer + "experts", &TensorSpec::name);
+  for (const TensorSpec& spec : std::ranges::subrange(after, op.outputs.end())) {
     Limit& limit = limits.at(spec.name);
-    for (Index row = 0; after && row < T; ++row) {
-      if (!rows[static_cast<std::size_t>(row)]) continue;
-      if (t.shape.empty() || t.shape[0] != T) limit.bound.assign(static_cast<std::size_t>(t.size()), infinity);
-      else do_not_judge(limit, t, row, layer.empty() ? 1 : T - row);
+    const auto size = static_cast<std::size_t>(ours.at(spec.name).size());
+    limit.bound.resize(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      const bool may_differ = mixes ? std::ranges::find(rows, true) != rows.end() : rows[i * rows.size() / size];
+      if (!may_differ) continue;
+      limit.bound[i] = infinity;
+      if (!limit.spread.empty()) limit.spread[i] = infinity;
     }
   }
 }
@@ -116,32 +112,15 @@ std::vector<std::string> choosing_layers(const Op& op) {
   return layers;
 }
 
-/// Gradients hold the choice of the forward op: where that may be another, none of them is judged.
-bool forward_is_undecided(const Op& op, const Case& c) {
-  constexpr std::string_view backward = "_backward";
-  const auto forward =
-      std::ranges::find_if(registry(), [&](const Op& f) { return op.name == f.name + std::string(backward); });
-  if (forward == registry().end() || choosing_layers(*forward).empty()) return false;
-  Case before = c;
-  std::erase_if(before.inputs, [&](const auto& input) {
-    return std::ranges::find(forward->inputs, input.first, &TensorSpec::name) == forward->inputs.end();
-  });
-  const Tensors ours = run(*forward, before);
-  const Limits limits = forward->limits(before, ours, {});
-  return std::ranges::any_of(choosing_layers(*forward), [&](const std::string& layer) {
-    const std::vector<bool> rows = undecided(*forward, before, ours, limits, layer);
-    return std::ranges::find(rows, true) != rows.end();
-  });
-}
-
 Limits limits_from_inputs(const Op& op, const Case& c, const Tensors& ours) {
   Limits limits = op.limits(c, ours, {});
   for (const std::string& layer : choosing_layers(op))
     pass_over(op, undecided(op, c, ours, limits, layer), layer, ours, limits);
-  if (forward_is_undecided(op, c))
-    for (auto& [name, limit] : limits) limit.bound.assign(static_cast<std::size_t>(ours.at(name).size()), infinity);
   return limits;
 }
+
+/// With all that the op can state; run() may leave out what is optional.
+Tensors all_outputs(const Op& op, const Case& c) { return op.imitate ? op.imitate(c, Arithmetic()) : run(op, c); }
 
 std::string optional_outputs(const Op& op) {
   std::vector<std::string> names;
@@ -155,7 +134,7 @@ std::string optional_outputs(const Op& op) {
 Tensors packed(const Op& op, const Case& c) {
   Tensors all;
   for (const auto& [name, t] : c.inputs) all["inputs." + name] = t;
-  const Tensors ours = run(op, c);
+  const Tensors ours = all_outputs(op, c);
   Limits limits = limits_from_inputs(op, c, ours);
   for (const auto& [name, t] : ours) {
     Limit& limit = limits.at(name);

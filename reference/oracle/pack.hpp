@@ -13,7 +13,7 @@ namespace dsv3::oracle {
 /// inputs.NAME, outputs.NAME   of the case; an output that is judged against a value more
 ///                             exact than ours is that value, rounded once to the output's type
 /// bound.NAME, spread.NAME     U8 codes of the shape of the output, 2^(code - 127) as UE8M0 has it, rounded up. bound:
-///                             how far an element may be off; code 0: not at all; 255: not judged. spread: see Limit.
+///                             how far an element may be off; code 0: not at all. spread: see Limit. 255: not judged.
 ///                             Not there where every bit is defined, or nothing is judged together.
 ///
 /// The limits are those of an implementation that gives its outputs alone, not what it computed before. A choice of

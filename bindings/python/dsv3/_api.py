@@ -148,11 +148,15 @@ def function_of(op: str) -> Callable[..., dict[str, NDArray[Any]]]:
     """run of one op as a function with its own signature; the description is its docstring."""
     _, text, as_json = LIBRARY.report("dsv3_describe", _op(op))
     description = json.loads(as_json)
-    signature, inputs = _signatures.signature(description), [t["name"] for t in description["inputs"]]
+    signature, python_name = _signatures.signature(description), _signatures.python_name
+    names = {kind: {python_name(one["name"]): one["name"] for one in description[kind]}
+             for kind in ("inputs", "attributes")}
 
-    def function(*places: Any, **names: Any) -> dict[str, NDArray[Any]]:
-        given = signature.bind(*places, **names).arguments
-        return run(op, {name: given.pop(name) for name in inputs}, **given)
+    def function(*by_place: Any, **by_name: Any) -> dict[str, NDArray[Any]]:
+        given = signature.bind(*by_place, **by_name).arguments
+        inputs, attributes = ({name: given[python] for python, name in of_kind.items() if python in given}
+                              for of_kind in names.values())
+        return run(op, inputs, **attributes)
 
     function.__name__ = function.__qualname__ = op
     function.__module__ = "dsv3"

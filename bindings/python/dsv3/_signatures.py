@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import keyword
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +17,17 @@ def annotation(attribute: Mapping[str, Any]) -> str:
     return type(attribute["default"]).__name__
 
 
+def python_name(name: str) -> str:
+    """The parameter for a tensor of that name: mtp.h_norm is mtp_h_norm."""
+    word = re.sub(r"\W", "_", name)
+    return f"{word}_" if keyword.iskeyword(word) else word
+
+
 def signature(description: Mapping[str, Any]) -> inspect.Signature:
     """Inputs by place or name, attributes by name with their defaults."""
-    inputs = [inspect.Parameter(t["name"], inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="ArrayLike")
+    inputs = [inspect.Parameter(python_name(t["name"]), inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="ArrayLike")
               for t in description["inputs"]]
-    attributes = [inspect.Parameter(a["name"], inspect.Parameter.KEYWORD_ONLY, default=a["default"],
+    attributes = [inspect.Parameter(python_name(a["name"]), inspect.Parameter.KEYWORD_ONLY, default=a["default"],
                                     annotation=annotation(a)) for a in description["attributes"]]
     return inspect.Signature([*inputs, *attributes], return_annotation=RETURNS)
 

@@ -29,7 +29,7 @@ def parameters_of(definition):
 @pytest.mark.parametrize("op", dsv3.ops())
 def test_each_op_is_a_function_with_its_signature_in_module_and_stub(op):
     description = dsv3.describe(op)
-    inputs = [t["name"] for t in description["inputs"]]
+    inputs = [t["name"].replace(".", "_") for t in description["inputs"]]
     attributes = {a["name"]: a["default"] for a in description["attributes"]}
     parameters = inspect.signature(getattr(dsv3, op)).parameters.values()
     assert [p.name for p in parameters if p.default is p.empty] == inputs
@@ -39,6 +39,11 @@ def test_each_op_is_a_function_with_its_signature_in_module_and_stub(op):
     assert ast.get_docstring(stub, clean=False) == getattr(dsv3, op).__doc__
     names = [*inputs, *attributes]
     assert len(set(names)) == len(names) and not {"kind", "seed"} & set(names)  # gen has these of its own
+
+
+def test_the_stub_exports_what_the_module_does():
+    exported = [a.value for a in ast.parse(STUBS).body if isinstance(a, ast.Assign) and a.targets[0].id == "__all__"]
+    assert ast.literal_eval(exported[0]) == dsv3.__all__
 
 
 def test_the_function_is_run():
@@ -79,6 +84,14 @@ def test_a_case_keeps_its_attributes_and_a_call_may_change_them():
     assert not dsv3.check("quantise", dict(case), theirs)
     assert not dsv3.check("quantise", case, theirs, dialect="deepseek_v3")
     assert dsv3.run("quantise", case, group_cols=128)["s"].shape == (64, 4)
+
+
+@pytest.mark.parametrize("op", dsv3.ops())
+def test_every_function_takes_a_case_as_its_arguments(op):
+    case = dsv3.gen(op)
+    by_name = dsv3.run(op, case)
+    by_function = getattr(dsv3, op)(**{name.replace(".", "_"): x for name, x in case.items()}, **case.attributes)
+    assert {name: a.tobytes() for name, a in by_function.items()} == {name: a.tobytes() for name, a in by_name.items()}
 
 
 def test_find_names_the_convention():
