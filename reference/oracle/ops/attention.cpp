@@ -38,10 +38,6 @@ std::vector<Index> part_rows(bool per_head, Index heads, Index head, Index first
   return all;
 }
 
-Var normalised(Var x, Var g, double eps) {
-  return x / sqrt((1.0 / static_cast<double>(x.cols())) * row_sums(x * x) + eps) * g;
-}
-
 struct Scales {
   double content, rotary;
 };
@@ -127,11 +123,11 @@ Var MlaTwin::forward(Var h, std::optional<Var> cache) const {
   const Turns table = turns(t, frequencies(t.tape, c, d_r), d_r);
 
   const Var c_Q = out("c_Q", product(h, in("wq_a")));  // (6)
-  const Var c_Q_hat = c.word("latent_norm") == "none" ? c_Q : normalised(c_Q, in("q_norm"), eps);
+  const Var c_Q_hat = c.word("latent_norm") == "none" ? c_Q : rms_normalised(c_Q, in("q_norm"), eps);
   const Var kv = product(h, in("wkv_a"));
   const Var c_KV = out("c_KV", columns(kv, 0, d_c));  // (1)
   Var k = columns(kv, d_c, d_r), c_hat = c_KV;
-  if (c.word("latent_norm") == "latent") c_hat = normalised(c_KV, in("kv_norm"), eps);
+  if (c.word("latent_norm") == "latent") c_hat = rms_normalised(c_KV, in("kv_norm"), eps);
   if (c.word("latent_norm") == "whole") {
     const Var all = beside({c_KV, k});
     const Var root = sqrt((1.0 / static_cast<double>(d_c + d_r)) * row_sums(all * all) + eps);

@@ -30,8 +30,7 @@ Var ffn_of(const Case& c, Var u, Var w1, Var w2, Var w3) {
 }
 
 Var norm_of(Twin& t, Var x, const std::string& gain) {
-  const Var mean = (1.0 / static_cast<double>(x.cols())) * row_sums(x * x);
-  return x / sqrt(mean + t.call.attribute<double>("eps")) * t.in(gain);
+  return rms_normalised(x, t.in(gain), t.call.attribute<double>("eps"));
 }
 
 std::vector<Index> counted_from(Index begin, Index count) {

@@ -25,10 +25,7 @@ const std::vector<AttributeSpec>& conventions() {
   return all;
 }
 
-Var normed(Twin& t, Var x, const char* gain) {
-  const Var mean = (1.0 / static_cast<double>(x.cols())) * row_sums(x * x);
-  return x / sqrt(mean + t.call.attribute<double>("eps")) * t.in(gain);
-}
+Var normed(Twin& t, Var x, const char* gain) { return rms_normalised(x, t.in(gain), t.call.attribute<double>("eps")); }
 
 std::vector<std::int64_t> tokens_of(const Case& c) {
   std::vector<std::int64_t> tokens = integers(c.in("tokens"));

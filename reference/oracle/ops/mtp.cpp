@@ -11,9 +11,7 @@ namespace {
 
 Var normed(Twin& t, const char* x_name, const char* g_name, bool normalises) {
   const Var x = t.in(x_name), g = t.in(g_name);  // without a norm there is no gain either
-  if (!normalises) return x;
-  const Var mean = (1.0 / static_cast<double>(x.cols())) * row_sums(x * x);
-  return x * (t.tape.constant(1) / sqrt(mean + t.call.attribute<double>("eps"))) * g;
+  return normalises ? rms_normalised(x, g, t.call.attribute<double>("eps")) : x;
 }
 
 void twin(Twin& t) {

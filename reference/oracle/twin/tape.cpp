@@ -367,6 +367,10 @@ Var softmax_rows(Var x) {
       [](auto& d, auto&, auto&) { return d; });
 }
 
+Var rms_normalised(Var x, Var g, double eps) {
+  return x / sqrt((1.0 / static_cast<double>(x.cols())) * row_sums(x * x) + eps) * g;
+}
+
 Var replaced(Var x, Estimate values) {
   return x.tape->put(std::move(values), [=](const Estimate& d, const Estimate&) { accumulate(x, d); });
 }

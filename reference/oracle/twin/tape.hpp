@@ -116,6 +116,8 @@ Var where(const std::function<bool(Index, Index)>& keep, Var x, double otherwise
 /// The largest value of each row, as a constant: a shift that the result does not depend on.
 Var row_maxima(Var x);
 Var softmax_rows(Var x);
+/// g x / sqrt(mean(x^2) + eps) of each row.
+Var rms_normalised(Var x, Var g, double eps);
 /// x rounded to a format in every reading, beyond its largest value to infinity: off by a step where x may lie on
 /// either side of a tie, else by nothing. Gradients pass as if nothing were rounded.
 Var in_format(Var x, FormatId format, Rounding rounding = Rounding::nearest_even);
