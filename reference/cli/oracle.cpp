@@ -55,9 +55,11 @@ void print_written(const OracleArguments& a, const Tensors& tensors) {
 }  // namespace
 
 int oracle_list(const OracleArguments& a) {
+  std::size_t width = 0;
+  for (const Op& op : registry()) width = std::max(width, op.name.size());
   for (const Op& op : registry())
     if (a.json) fmt::print("{}\n", description_json(op));
-    else fmt::print("{:<14} {}\n", op.name, op.what);
+    else fmt::print("{:<{}}  {}\n", op.name, width, op.what);
   return 0;
 }
 
