@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "reference/oracle/joined.hpp"
@@ -14,11 +15,18 @@ std::string types(const TensorSpec& spec) {
       spec.dtypes, [](Dtype dtype) { return name(dtype); }, "|");
 }
 
+/// In columns as wide as they must be.
 std::string lines(const std::vector<TensorSpec>& specs) {
+  std::size_t name_width = 0, shape_width = 0, type_width = 0;
+  for (const TensorSpec& s : specs) {
+    name_width = std::max(name_width, s.name.size());
+    shape_width = std::max(shape_width, text(s.shape).size());
+    type_width = std::max(type_width, types(s).size());
+  }
   std::string out;
   for (const TensorSpec& s : specs)
-    out += fmt::format("  {:<12} {:<32} {:<18} {}{}\n", s.name, text(s.shape), types(s), s.what,
-                       s.optional ? " (optional)" : "");
+    out += fmt::format("  {:<{}}  {:<{}}  {:<{}}  {}{}\n", s.name, name_width, text(s.shape), shape_width, types(s),
+                       type_width, s.what, s.optional ? " (optional)" : "");
   return out;
 }
 
@@ -73,7 +81,7 @@ std::string description(const Op& op) {
   for (const CaseKind& kind : op.kinds) {
     const std::string sizes = joined(
         kind.sizes, [](const auto& size) { return concat(size.first, "=", size.second); }, " ");
-    out += fmt::format("  {:<12} {} ({})\n", kind.name, kind.what, sizes);
+    out += fmt::format("  {:<14} {} ({})\n", kind.name, kind.what, sizes);
   }
   return out;
 }
