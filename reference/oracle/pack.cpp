@@ -34,6 +34,20 @@ Tensor powers(const Doubles& values, const std::vector<Index>& shape) {
   return t;
 }
 
+/// One NaN for all: which of them an operation gives is the processor's choice.
+Tensor with_one_nan(Tensor t) {
+  if (!is_plain_float(t.dtype) || t.dtype == Dtype::f64) return t;  // no op gives F64
+  const FloatMatrix quiet = FloatMatrix::Constant(1, 1, std::numeric_limits<float>::quiet_NaN());
+  const Tensor nan = rounded(t.dtype, quiet, {1});
+  const auto copy = std::make_shared<std::vector<std::byte>>(t.bytes.begin(), t.bytes.end());
+  const Doubles numbers = values(t);
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    if (std::isnan(numbers[i]))
+      std::ranges::copy(nan.bytes, copy->begin() + static_cast<std::ptrdiff_t>(i * nan.bytes.size()));
+  t.bytes = *copy, t.owner = copy;
+  return t;
+}
+
 /// The center rounded to the output's type, or ours. The limit becomes that around it.
 Tensor expected(const Tensor& ours, Limit& limit) {
   if (limit.center.empty() || is_whole(ours.dtype)) return ours;
@@ -138,7 +152,7 @@ Tensors packed(const Op& op, const Case& c) {
   Limits limits = limits_from_inputs(op, c, ours);
   for (const auto& [name, t] : ours) {
     Limit& limit = limits.at(name);
-    all["outputs." + name] = expected(t, limit);
+    all["outputs." + name] = with_one_nan(expected(t, limit));
     if (!limit.bound.empty()) all["bound." + name] = powers(limit.bound, t.shape);
     if (!limit.spread.empty()) all["spread." + name] = powers(limit.spread, t.shape);
   }

@@ -1,6 +1,10 @@
 # Writes the golden pack with one thread and with two, and compares both with the committed checksums SUMS, in the format
 # of sha256sum. With DSV3_WRITE_GOLDEN=1 in the environment the checksums are written instead: after a change of an op.
-# cmake -D PROGRAM=... -D WORK=... -D SUMS=... -P pack.cmake
+# cmake -D PROGRAM=... -D WORK=... -D SUMS=... -D HAS_FMA=ON|OFF -P pack.cmake
+if(NOT HAS_FMA)
+  message(STATUS "skipped: this build has no fused multiply-add, so products of FP8 have other last bits")
+  return()
+endif()
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 foreach(threads IN ITEMS 1 2)

@@ -62,6 +62,16 @@ TEST_CASE("pack: where every bit is defined there is no bound; inputs and output
   CHECK(values(pack.at("outputs.y")) == Doubles{1.5, -0.0});
 }
 
+TEST_CASE("pack: every NaN has the same bits") {
+  const Tensors pack = packed(op_with({}), case_of({NAN, -NAN, 1}));
+  const auto bits = [&](std::size_t i) {
+    return std::vector(&pack.at("outputs.y").bytes[4 * i], &pack.at("outputs.y").bytes[4 * i] + 4);
+  };
+  CHECK(bits(0) == bits(1));
+  CHECK(std::isnan(values(pack.at("outputs.y"))[0]));
+  CHECK(values(pack.at("outputs.y"))[2] == 1);
+}
+
 TEST_CASE("pack: the output is the center rounded once, and what that moves it is added to the limits") {
   const double center = 1 + 0x1p-25;  // rounds to 1
   const Tensors pack = packed(op_with({.bound = {0x1p-24}, .spread = {0x1p-26}, .center = {center}}), case_of({1.25f}));
