@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "reference/oracle/draw.hpp"
 
@@ -38,11 +39,13 @@ Tensor rounded_values(const Estimate& e, const TensorSpec& spec, const Sizes& si
 }
 
 Limit limit_of(const Estimate& e) {
+  // What is beyond double's range bounds nothing.
+  const auto known = [](double x) { return std::isnan(x) ? std::numeric_limits<double>::infinity() : x; };
   Limit limit;
   for (const Approx& a : e.at) {
     limit.center.push_back(a.value);
-    limit.bound.push_back(other_forms * a.bound);
-    limit.spread.push_back(deviations * std::sqrt(a.variance));
+    limit.bound.push_back(known(other_forms * a.bound));
+    limit.spread.push_back(known(deviations * std::sqrt(a.variance)));
   }
   return limit;
 }
