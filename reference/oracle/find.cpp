@@ -41,6 +41,23 @@ Index counted(const Verdict& verdict, Index TensorVerdict::*which) {
   return sum;
 }
 
+/// A reading whose bounds are wide explains what it does not bring nearer: of what was outside, it must take half of
+/// the distance at least.
+bool brings_nearer(const Verdict& reading, const Verdict& as_it_is) {
+  for (std::size_t i = 0; i < reading.tensors.size(); ++i)
+    if (as_it_is.tensors[i].agreement == Agreement::outside &&
+        !(reading.tensors[i].distance <= as_it_is.tensors[i].distance / 2))
+      return false;
+  return true;
+}
+
+/// Whether something is missing or of another shape or type, which no reading changes.
+bool cannot_be_compared(const Verdict& verdict) {
+  return std::ranges::any_of(verdict.tensors, [](const TensorVerdict& v) {
+    return v.agreement == Agreement::outside && v.outside == 0 && v.different == 0;
+  });
+}
+
 class Finder {
  public:
   Finder(const Op& op, const Case& c, const Tensors& theirs) : op_(op), case_(c), theirs_(theirs) {}
@@ -57,6 +74,9 @@ class Finder {
       return;
     }
     finding.verdict = judge(op_, other, ours, theirs_);
+    if (search.tried == 0) as_it_is_ = finding.verdict;
+    else if (finding.verdict.agreement == Agreement::within && !brings_nearer(finding.verdict, as_it_is_))
+      finding.verdict.agreement = Agreement::outside;
     finding.different = counted(finding.verdict, &TensorVerdict::different);
     finding.outside = counted(finding.verdict, &TensorVerdict::outside);
     ++search.tried;
@@ -74,6 +94,7 @@ class Finder {
   const Op& op_;
   const Case& case_;
   const Tensors& theirs_;
+  Verdict as_it_is_;
 };
 
 std::string in_words(const Finding& finding, const Case& c) {
@@ -89,6 +110,7 @@ Search find(const Op& op, const Case& c, const Tensors& theirs) {
   const std::vector<Change> changes = changes_of(op, c);
   Finder finder(op, c, theirs);
   finder.attempt({});
+  if (!finder.search.best.empty() && cannot_be_compared(finder.search.best.front().verdict)) return finder.search;
   for (const Change& change : changes) finder.attempt({change});
   const auto enough = [&] {
     const Agreement best =
@@ -103,6 +125,8 @@ Search find(const Op& op, const Case& c, const Tensors& theirs) {
 
 std::string text(const Search& search, const Case& c) {
   std::string out;
+  if (!search.best.empty() && cannot_be_compared(search.best.front().verdict))
+    return "no reading helps:\n" + text(search.best.front().verdict);
   if (!search.found()) out = fmt::format("none of {} readings gives these values; the nearest:\n", search.tried);
   for (const Finding& finding : search.best) {
     if (finding.verdict.agreement != search.best.front().verdict.agreement) break;

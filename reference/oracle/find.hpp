@@ -24,7 +24,8 @@ struct Search {
 
 /// Judges theirs against the op as it is, with every other choice of each attribute that is a convention, and, where
 /// none of these gives their bits (for an op with a twin: is within its bounds), with every two of them. A choice that
-/// the op refuses for this case is passed over.
+/// the op refuses for this case is passed over, and so is one that only widens bounds: what was outside must come
+/// nearer by half at least. Where something is missing, or of another shape or type, nothing is tried.
 Search find(const Op& op, const Case& c, const Tensors& theirs);
 
 /// The result in words: what reproduces the other side, or that nothing does and what comes nearest.

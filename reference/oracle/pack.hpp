@@ -25,9 +25,9 @@ struct Pack {
 };
 
 /// Writes FOLDER/OP/KIND.safetensors for each kind of case of each of the ops, with op, kind, seed, attributes and
-/// optional outputs in its metadata, and FOLDER/OP/contract.json, the op's description: the same bytes for any number of
-/// threads and on every machine with a fused multiply-add; without one, products of FP8 differ in their last bits, see
-/// fp8_gemm.hpp. The folder appears complete or not at all. Throws std::runtime_error where it exists.
+/// optional outputs in its metadata, and FOLDER/OP/contract.json, the op's description: the same bytes for any number
+/// of threads and on every machine with a fused multiply-add; without one, products of FP8 differ in their last bits,
+/// see fp8_gemm.hpp. The folder appears complete or not at all. Throws std::runtime_error where it exists.
 Pack write_pack(const std::filesystem::path& folder, const std::vector<Op>& ops, std::uint64_t seed);
 
 }  // namespace dsv3::oracle

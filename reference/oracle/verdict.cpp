@@ -57,6 +57,12 @@ class Comparison {
     }
     return std::sqrt(sum / count) / chance;
   }
+  double distance() const {
+    double sum = 0;
+    for (std::size_t i = 0; i < a_.size(); ++i)
+      if (const double apart = center_[i] - b_[i]; std::isfinite(apart)) sum += apart * apart;
+    return a_.empty() ? 0 : std::sqrt(sum / static_cast<double>(a_.size()));
+  }
   void judge(TensorVerdict& v) const {
     std::size_t at = 0;
     bool found = false;
@@ -69,6 +75,7 @@ class Comparison {
     }
     if (v.different > 0) describe(v, at);
     v.rms = rms();
+    v.distance = distance();
     if (const auto n = std::ranges::count(limit_.bound, INFINITY); n > 0)
       v.remarks.push_back(concat(n, " elements are not judged: nothing bounds what rounding does to them"));
   }

@@ -30,9 +30,10 @@ struct TensorVerdict {
   /// The first element that is outside or, where none is, that with the largest share of its bound.
   std::vector<Index> index = {};
   double ours = 0, theirs = 0, bound = 0;
-  double ulps = 0;   ///< |theirs - ours| there in units in the last place of their type at ours
-  double share = 0;  ///< the largest |theirs - ours| / bound
-  double rms = 0;    ///< root mean square of |theirs - ours| / spread; at most 1 is sound. 0: not judged
+  double ulps = 0;      ///< |theirs - ours| there in units in the last place of their type at ours
+  double share = 0;     ///< the largest |theirs - ours| / bound
+  double distance = 0;  ///< root mean square of theirs - ours, over what is finite
+  double rms = 0;       ///< root mean square of |theirs - ours| / spread; at most 1 is sound. 0: not judged
   std::vector<Place> places = {};
 };
 

@@ -25,6 +25,8 @@ std::string text(const TensorVerdict& v) {
   if (v.outside > 0)
     out += fmt::format("\n  {} of {} elements are outside, {} differ at all\n  the first at {}", v.outside, v.elements,
                        v.different, at(v));
+  else if (v.different > 0 && v.share == 0)
+    out += fmt::format(", {} of {} elements differ from our own run, and need not be ours", v.different, v.elements);
   else if (v.different > 0)
     out += fmt::format(", {} of {} elements differ\n  the nearest to its bound ({:.0f}% of it) at {}", v.different,
                        v.elements, 100 * v.share, at(v));

@@ -18,6 +18,8 @@ const std::vector<AttributeSpec>& conventions() {
                  "rows of wkv_b: [key; value] of each head, or all heads' keys first"),
       convention("latent_norm", {"latent", "whole", "none"},
                  "RMSNorm of c_KV alone, of c_KV and k_R together, or of neither"),
+      convention("latent_eps", {"eps", "1e-06"},
+                 "of the RMSNorm on the latents: eps too, or 1e-6 whatever eps is (transformers)"),
       convention("softmax_mscale", {"squared", "once", "none", "rotary_only"},
                  "YaRN's temperature in the softmax scale; the last one squared, on the rotary part only"),
       convention("softmax_width", {"head", "content", "latent"}, "1 / sqrt of d_h + d_r, of d_h, or of d_c + d_r"),
@@ -72,7 +74,7 @@ std::vector<AttributeSpec> mla_attributes() {
                                  size("d_v", 16, "value width of a head"),
                                  {.name = "eps",
                                   .fallback = 1e-6,
-                                  .what = "of the RMSNorm on the latents",
+                                  .what = "of every RMSNorm",
                                   .least = 0,
                                   .most = 1,
                                   .convention = true,
@@ -118,7 +120,7 @@ Var MlaTwin::forward(Var h, std::optional<Var> cache) const {
   const auto out = [&](const char* name, Var y) { return t.out(prefix + name, y); };
   const Index n_h = whole(c, "n_h"), d_h = whole(c, "d_h"), d_r = whole(c, "d_r"), d_v = whole(c, "d_v");
   const Index d_c = in("kv_norm").cols(), S = cache ? cache->rows() : 0;
-  const double eps = c.attribute<double>("eps");
+  const double eps = c.word("latent_eps") == "eps" ? c.attribute<double>("eps") : 1e-6;
   const std::string &layout = c.word("layout"), &direction = c.word("direction");
   const Turns table = turns(t, frequencies(t.tape, c, d_r), d_r);
 

@@ -16,11 +16,15 @@ Var rstd(Twin& t, Var x) {
 }
 
 void twin(Twin& t) {
-  const Var x = t.in("x"), g = t.in("g"), x_hat = x * rstd(t, x);
+  const Var x = t.in("x"), g = t.in("g");
+  Var x_hat = x * rstd(t, x);
+  if (t.call.word("x_hat") == "bf16") x_hat = in_format(x_hat, FormatId::bf16);
   t.out("y", x_hat * (t.call.word("gain") == "g" ? g : g + 1));
 }
 
-bool has_reference(const Case& c) { return c.word("eps_place") == "inside_root" && c.word("gain") == "g"; }
+bool has_reference(const Case& c) {
+  return c.word("eps_place") == "inside_root" && c.word("gain") == "g" && c.word("x_hat") == "fp32";
+}
 
 std::optional<Tensors> forward(const Case& c) {
   if (!has_reference(c)) return {};
@@ -73,6 +77,8 @@ std::vector<Op> norm_ops() {
                           .what = "sqrt(mean + eps), or sqrt(mean) + eps",
                           .choices = {"inside_root", "outside_root"},
                           .convention = true},
+                         convention("x_hat", {"fp32", "bf16"},
+                                    "multiplied by the gain as it is, or rounded to BF16 first, as transformers does"),
                          {.name = "gain",
                           .fallback = std::string("g"),
                           .what = "multiplied by g, or by 1 + g as in other models",

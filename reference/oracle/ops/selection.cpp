@@ -101,9 +101,12 @@ bool Selection::explains(const std::vector<Index>& experts, const Doubles& s, co
       !std::ranges::all_of(experts, [&](Index e) { return std::ranges::find(groups, group_of(e)) != groups.end(); }))
     return false;
   Doubles scores = sum_of(favoured(chosen), b);
+  // Of zeros in place of scores nobody says which comes first.
+  const auto masked = [&](Index i) {
+    return zero_mask ? (chosen(i) ? std::numeric_limits<double>::denorm_min() : 0.0) : -infinity;
+  };
   for (Index i = 0; i < N_r; ++i)
-    if (std::ranges::find(groups, group_of(i)) == groups.end())
-      scores[static_cast<std::size_t>(i)] = zero_mask ? 0 : -infinity;
+    if (std::ranges::find(groups, group_of(i)) == groups.end()) scores[static_cast<std::size_t>(i)] = masked(i);
   std::vector<Index> best = largest(scores, K_r, highest_wins).indices, wanted = experts;
   std::ranges::sort(best), std::ranges::sort(wanted);
   return best == wanted;
