@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "reference/cli/commands.hpp"
+#include "reference/cli/number_option.hpp"
 #include "reference/cli/options.hpp"
 
 namespace dsv3::cli {
@@ -44,7 +45,7 @@ void add_oracle(CLI::App& app, int& status) {
   gen->add_option("op", a->op, "Its name: dsv3 oracle list; with --all it may be left out");
   gen->add_flag("--all", a->all, "Every kind of case of the op, or of all, with outputs and bounds: a golden pack");
   gen->add_option("--kind", a->kind, "Of case, see describe (default: the ordinary one)");
-  gen->add_option("--seed", a->seed, "Of the draws; the same bytes on every machine")->capture_default_str();
+  number<std::uint64_t>(gen, "--seed", a->seed, 0, "Of the draws; the same bytes on every machine");
   gen->add_option("--set", a->set, "NAME=VALUE of a size or an attribute, see describe");
   gen->add_option("--out,-o", a->out, "safetensors file to write, with --all the folder")->required();
 

@@ -104,9 +104,9 @@ void pass_over(const Op& op, const std::vector<bool>& rows, const std::string& l
                Limits& limits) {
   const bool mixes = !layer.empty() || op.name.ends_with("_backward");
   const auto after = std::ranges::find(op.outputs, layer + "experts", &TensorSpec::name);
-  for (const TensorSpec& spec : std::ranges::subrange(after, op.outputs.end())) {
-    Limit& limit = limits.at(spec.name);
-    const auto size = static_cast<std::size_t>(ours.at(spec.name).size());
+  for (auto spec = after; spec != op.outputs.end(); ++spec) {
+    Limit& limit = limits.at(spec->name);
+    const auto size = static_cast<std::size_t>(ours.at(spec->name).size());
     limit.bound.resize(size);
     for (std::size_t i = 0; i < size; ++i) {
       const bool may_differ = mixes ? std::ranges::find(rows, true) != rows.end() : rows[i * rows.size() / size];

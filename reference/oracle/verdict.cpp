@@ -26,10 +26,12 @@ class Comparison {
         center_(limit.center.empty() ? a_ : limit.center),
         limit_(limit),
         type_(theirs.dtype),
-        ours_type_(ours.dtype) {}
+        ours_type_(ours.dtype),
+        whole_(is_whole(ours.dtype)) {}
 
   /// How much the element uses of what it may; above 1: outside.
   double share(std::size_t i) const {
+    if (whole_) return b_[i] == center_[i] ? 0 : INFINITY;
     if (same_bits(a_[i], b_[i])) return 0;
     if (limit_.bound.empty()) return INFINITY;
     const double difference = std::abs(center_[i] - b_[i]);
@@ -52,7 +54,8 @@ class Comparison {
     for (std::size_t i = 0; i < a_.size(); ++i) {
       // Rounded values are uniform over a step; half as much again is still half of what cutting them off gives.
       const double rounding = type_ == ours_type_ ? 0 : 1.5 * step(type_, center_[i]) / std::sqrt(12.0);
-      const double spread = std::hypot(limit_.spread[i], rounding), difference = center_[i] - b_[i];
+      const double spread = std::hypot(limit_.spread[i], rounding);
+      const double difference = same_bits(a_[i], b_[i]) ? 0 : center_[i] - b_[i];
       if (difference != 0 && std::isfinite(difference)) sum += difference * difference / (spread * spread);
     }
     return std::sqrt(sum / count) / chance;
@@ -91,15 +94,16 @@ class Comparison {
   Doubles a_, b_, center_;
   const Limit& limit_;
   Dtype type_, ours_type_;
+  bool whole_;  ///< numbers that are the needed ones or not
 };
 
 /// Why nothing can be compared, or nothing.
 std::string incomparable(const Tensor& ours, const Tensor& theirs, const Limit& limit) {
   if (theirs.shape != ours.shape)
     return concat("has the shape ", shape_text(theirs.shape), "; it must be ", shape_text(ours.shape));
-  const bool type_fits = limit.bound.empty()    ? theirs.dtype == ours.dtype
-                         : is_whole(ours.dtype) ? is_whole(theirs.dtype)
-                                                : is_plain_float(theirs.dtype);
+  const bool indices = ours.dtype == Dtype::i64 && theirs.dtype == Dtype::i32;
+  const bool type_fits = theirs.dtype == ours.dtype || indices ||
+                         (!limit.bound.empty() && !is_whole(ours.dtype) && is_plain_float(theirs.dtype));
   if (!type_fits) return concat("is ", name(theirs.dtype), "; it must be ", name(ours.dtype));
   return {};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "reference/oracle/verdict.hpp"
+#include "reference/oracle/registry.hpp"
 
 #include <doctest/doctest.h>
 
@@ -129,4 +130,38 @@ TEST_CASE("verdict: says where the wrong elements sit") {
   CHECK(where(6, 64, [](Index, Index j) { return j % 2 == 1; }) == "odd columns");
   CHECK(where(6, 64, [](Index, Index j) { return j >= 32; }) == "the second half of the columns");
   CHECK(where(6, 64, [](Index, Index) { return true; }) == "everywhere");
+}
+
+TEST_CASE(
+    "verdict: a token that reaches one expert twice is outside, also where rounding would excuse another choice") {
+  const Op& op = op_named("gate");
+  const Case c = drawn(op, "near_ties", 1, {}, {});
+  const Tensors ours = run(op, c);
+  for (Index token = 0; token < 32; ++token) {
+    std::vector<std::int64_t> experts = integers(ours.at("experts"));
+    experts[static_cast<std::size_t>(4 * token + 1)] = experts[static_cast<std::size_t>(4 * token)];
+    Tensors theirs = ours;
+    theirs["experts"] = tensor(experts, {32, 4});
+    CAPTURE(token);
+    CHECK(judge(op, c, theirs).agreement == Agreement::outside);
+  }
+}
+
+TEST_CASE("verdict: what has our bits is ours, also where FP32 overflows and the twin does not") {
+  const Op& op = op_named("rms_norm");
+  Tensors inputs = drawn(op, "ordinary", 1, {}, {}).inputs;
+  inputs["x"] = tensor(FloatMatrix(1e20f * float_matrix(inputs.at("x"))));
+  const Case c = checked(op, inputs, {});
+  CHECK(judge(op, c, run(op, c)).agreement == Agreement::bits);
+}
+
+TEST_CASE("verdict: indices may be I32 where ours are I64") {
+  const Op& op = op_named("gate_select");
+  const Case c = drawn(op, "ties", 1, {}, {});
+  Tensors theirs = run(op, c);
+  const std::vector<std::int64_t> wide = integers(theirs.at("experts"));
+  const std::vector<std::int32_t> narrow(wide.begin(), wide.end());
+  Tensor& t = theirs.at("experts");
+  t.dtype = Dtype::i32, t.bytes = std::as_bytes(std::span(narrow)), t.owner = nullptr;
+  CHECK(judge(op, c, theirs).agreement == Agreement::bits);
 }

@@ -83,7 +83,8 @@ TwinOp gate() {
           "s = sigmoid(x W^T) in FP32; s + b rounded once; a group's score once more. Chosen: the K_r largest s + b "
           "in the kept groups, experts of other groups counting as -infinity; of equal ones the lowest index. "
           "weights = s / (sum of the chosen s + 1e-20) * routed_scaling_factor. experts are listed by descending "
-          "s + b. Another choice is accepted where errors of s within its bound lead to it; weights are judged for "
+          "s + b; another order is accepted and said. Another choice is accepted where errors of s within its bound "
+          "lead to it; weights are judged for "
           "the experts that theirs chose.",
       .inputs = {{"x", {Dtype::f32, Dtype::bf16}, {"T", "d"}, "tokens, u_t"},
                  {"W", {Dtype::f32, Dtype::bf16}, {"N_r", "d"}, "centroids, e_i"},

@@ -62,7 +62,7 @@ std::vector<Op> norm_ops() {
           .what = "y = g x / sqrt(mean(x^2) + eps) for each token (section 4.2)",
           .contract =
               "rstd = 1 / sqrt(mean(x^2) + eps), x_hat = x rstd, y = x_hat g in FP32, each rounded once; the sum "
-              "of squares in any order. A row of zeros gives zeros.",
+              "of squares in any order. A row of zeros gives zeros; squares that overflow FP32 give zeros too.",
           .inputs = {{"x", floats, {"T", "d"}, "tokens"}, {"g", floats, {"d"}, "gain"}},
           .outputs = {{"y", {Dtype::f32}, {"T", "d"}, "normalised"}},
           .attributes = {{.name = "eps",
