@@ -75,3 +75,23 @@ TEST_CASE("find: says so where nothing gives the bits, and what comes nearest") 
   CHECK(text(search, c).find("1 elements are outside, 1 differ: rounding=toward_zero instead of nearest_even") !=
         std::string::npos);
 }
+
+TEST_CASE("find: a reading that only widens the bounds is no explanation") {
+  const Op& op = op_named("mla");
+  const Case c = drawn(op, "ordinary", 3, {}, {});
+  const FloatMatrix u = float_matrix(run(op, c).at("u"));
+  const Tensors theirs{{"u", tensor(FloatMatrix(1.003f * u))}};  // a gain, which no convention is
+  const Case wide = with(c, {{"probabilities", std::string("bf16")}});
+  REQUIRE(judge(op, wide, theirs).agreement == Agreement::within);
+  CHECK_FALSE(find(op, c, theirs).found());
+}
+
+TEST_CASE("find: nothing is tried where something is missing") {
+  const Op& op = op_named("gate");
+  const Case c = drawn(op, "ordinary", 3, {}, {});
+  Tensors theirs = run(op, c);
+  theirs.erase("weights");
+  const Search search = find(op, c, theirs);
+  CHECK(search.tried == 1);
+  CHECK(text(search, c).find("weights is missing") != std::string::npos);
+}

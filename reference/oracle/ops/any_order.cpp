@@ -56,8 +56,9 @@ void add_interval(Sums& sums, const Fp8Part& a, const Fp8Part& b, Index k, Index
   });
 }
 
-/// Puts the bounds of one product behind those of the others; in `spread` sqrt(sum p^2) for now, and in `added_to` what
-/// dW's own roundings add. `share` collects (error / sqrt(sum p^2))^2 of the elements that can be counted.
+/// Puts the bounds of one product behind those of the others; in `spread` sqrt(sum p^2), to be scaled by the typical
+/// error of all; in `added_to` what dW's own roundings add. `share` collects (error / sqrt(sum p^2))^2 of the elements
+/// that can be counted.
 struct Collected {
   Limit limit;
   Doubles added_to;
