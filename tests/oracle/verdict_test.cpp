@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -164,4 +165,25 @@ TEST_CASE("verdict: indices may be I32 where ours are I64") {
   Tensor& t = theirs.at("experts");
   t.dtype = Dtype::i32, t.bytes = std::as_bytes(std::span(narrow)), t.owner = nullptr;
   CHECK(judge(op, c, theirs).agreement == Agreement::bits);
+}
+
+TEST_CASE(
+    "verdict: without scores of theirs, a choice that rounding can tip is accepted and one that a bias tips is not") {
+  const Op& op = op_named("gate");
+  const auto chosen = [&](const char* kind, float b) {  // by a gate whose even experts have a bias of b more
+    const Case c = drawn(op, kind, 1, {}, {{"K_r", Index{3}}});
+    Tensors inputs = c.inputs;
+    FloatMatrix biases = float_matrix(inputs.at("b"));
+    for (Index i = 0; i < biases.cols(); i += 2) biases(0, i) += b;
+    inputs["b"] = tensor(biases, {biases.cols()});
+    Tensors theirs = run(op, checked(op, inputs, c.attributes)), ours = run(op, c);
+    auto a = integers(theirs.at("experts")), o = integers(ours.at("experts"));
+    for (std::ptrdiff_t row = 0; row < std::ssize(a); row += 3)  // as sets: another order would be accepted anyway
+      std::sort(a.begin() + row, a.begin() + row + 3), std::sort(o.begin() + row, o.begin() + row + 3);
+    CHECK_FALSE(a == o);
+    theirs.erase("s"), theirs.erase("margin");
+    return judge(op, c, theirs).agreement;
+  };
+  CHECK(chosen("near_ties", 0x1p-19f) == Agreement::within);  // the odd ones are their neighbours but for a last bit
+  CHECK(chosen("ordinary", 0.05f) == Agreement::outside);
 }
