@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "reference/cli/commands.hpp"
@@ -22,14 +23,24 @@ struct Open {
   std::uint64_t seed;
 };
 
-Precision precision_named(const std::string& name) {
-  if (name == "bf16") return Precision::bf16;
-  return name == "fp32" ? Precision(Precision::fp32) : Precision(fp8_variant_named(name).recipe);
+Precision precision_of(const std::string& run) {
+  if (run == "bf16") return Precision::bf16;
+  return run == "fp32" ? Precision(Precision::fp32) : Precision(fp8_variant_named(run).recipe);
+}
+
+void require_variant(const std::string& name, const Fp8Results& results) {
+  std::string names;
+  for (const Fp8Runs& runs : results.runs) {
+    if (&runs == &results.baseline()) continue;
+    if (runs.name == name) return;
+    names += (names.empty() ? "" : ", ") + runs.name;
+  }
+  throw std::invalid_argument(concat("fp8: there is no variant '", name, "'; it must be one of ", names));
 }
 
 /// All variants of one seed before the next: what an interrupted experiment has finished can be compared.
 std::vector<Open> open_runs(const Fp8Results& results, const Fp8Arguments& a) {
-  for (const std::string& name : a.variants) precision_named(name);  // refuses what is none
+  for (const std::string& name : a.variants) require_variant(name, results);
   std::vector<Open> open;
   for (std::uint64_t seed = a.settings.seed; seed < a.settings.seed + static_cast<std::uint64_t>(a.seeds); ++seed)
     for (std::size_t i = 0; i < results.runs.size(); ++i) {
@@ -69,7 +80,7 @@ bool train_all(Fp8Results& results, const std::vector<Open>& open, const ModelCo
     Fp8Runs& runs = results.runs[run.variant];
     RunSettings settings = results.settings;
     settings.seed = run.seed;
-    Curve loss = loss_curve(settings, config, text, precision_named(runs.name), [&](Index, double) {
+    Curve loss = loss_curve(settings, config, text, precision_of(runs.name), [&](Index, double) {
       progress.advance(fmt::format("{}, seed {}", runs.name, run.seed));
       return !Interrupt::asked();
     });
@@ -97,7 +108,8 @@ void print_table(const Fp8Results& results) {
     fmt::print("  {:<16} {}  {}\n", runs.name, error, runs.what);
   }
   fmt::print("\n  the report: below 0.25% at about 16B and 230B parameters (appendix B.1)\n");
-  if (bf16.loss.size() > 1) fmt::print("  two seeds in BF16 lie {:.3f}% apart\n", 100 * spread_of_seeds(bf16));
+  if (const double apart = spread_of_seeds(bf16); std::isfinite(apart))
+    fmt::print("  two seeds in BF16, measured alike: {:.3f}%\n", 100 * apart);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "reference/core/require.hpp"
 #include "reference/linear/fp8_depth_error.hpp"
 #include "reference/plot/chart.hpp"
+#include "reference/training/run_lock.hpp"
 
 namespace dsv3::cli {
 namespace {
@@ -101,8 +102,7 @@ void print_table(const std::vector<Series>& all, const char* name) {
 }  // namespace
 
 int fp8_depth(const Fp8DepthArguments& a) {
-  fs::create_directories(a.out);
-  AtomicFile(fs::path(a.out) / "depth.json");  // what cannot be written is refused before any work
+  const RunLock lock(a.out);  // what cannot be written is refused before any work
   nlohmann::ordered_json json{{"outputs", a.outputs}, {"seed", a.seed}, {"data", {}}};
   std::vector<plot::Panel> panels;
   std::vector<std::vector<Series>> measured;

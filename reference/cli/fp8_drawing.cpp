@@ -73,7 +73,8 @@ std::string drawing(const Fp8Results& results) {
     error.lines.push_back(line(i, results.runs[i].name, x));
     set_mean(error.lines.back(), errors, error.lines.size() == 1);
   }
-  if (bf16.loss.size() > 1) error.lines.push_back(rule("BF16, seeds apart", 100 * spread_of_seeds(bf16), x, "3 3"));
+  if (const double apart = spread_of_seeds(bf16); std::isfinite(apart))
+    error.lines.push_back(rule("BF16, seeds apart", 100 * apart, x, "3 3"));
   error.lines.push_back(rule("0.25% (the report)", 0.25, x, ""));
   return plot::svg({loss, error});
 }

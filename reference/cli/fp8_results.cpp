@@ -68,10 +68,12 @@ Fp8Comparison compare(const Fp8Runs& runs, const Fp8Runs& baseline) {
 }
 
 double spread_of_seeds(const Fp8Runs& baseline) {
-  Curve settled;
-  for (const auto& [seed, loss] : baseline.loss) settled.push_back(mean_of_last_half(smoothed(loss)));
-  const auto [least, most] = std::minmax_element(settled.begin(), settled.end());
-  return *most / *least - 1;
+  double sum = 0;
+  Index pairs = 0;
+  for (auto a = baseline.loss.begin(); a != baseline.loss.end(); ++a)
+    for (auto b = baseline.loss.begin(); b != a; ++b, ++pairs)
+      sum += mean_of_last_half(relative_errors(a->second, b->second));
+  return sum / static_cast<double>(pairs);
 }
 
 LossFall loss_fall(const Fp8Runs& baseline) {

@@ -49,9 +49,9 @@ TEST_CASE("dsv3 fp8: a table for people; what cannot be is refused before any wo
   const Ended e = run(arguments(scratch, {"--steps", "2", "--seeds", "1", "--variants", "fp8"}));
   CHECK(e.status == 0);
   CHECK(contains(e.out, "relative loss error against BF16"));
-  CHECK(!contains(e.out, "two seeds"));
+  CHECK(!contains(e.out, "two seeds in BF16"));
   CHECK(not_refused(run(arguments(scratch, {"--variants", "fp9"})),
-                    "there is no variant 'fp9'; it must be one of fp8, ") == "");
+                    "there is no variant 'fp9'; it must be one of fp32, fp8, ") == "");
   CHECK(not_refused(run({"fp8", "--config", "tinny", "--data", scratch / "text.txt", "--out", scratch / "none"}),
                     "there is no configuration 'tinny'") == "");
   CHECK(not_refused(run({"fp8", "--config", "tiny", "--out", scratch / "none"}), "--data is missing") == "");
@@ -86,6 +86,9 @@ TEST_CASE("dsv3 fp8 depth: one-signed sums lose with K on Hopper without promoti
   CHECK(contains(table.out, "\n  ada_fp8, promoted "));
   CHECK(contains(table.out, "     16384\n"));
   CHECK(contains(table.out, "the report: nearly 2% at K = 4096"));
+  put(scratch / "file", "");
+  CHECK(not_refused(run({"fp8", "depth", "--outputs", "4", "--out", scratch / "file"}),
+                    "dsv3 fp8: " + (scratch / "file").string() + ": ") == "");
   CHECK(not_refused(run({"fp8", "depth", "--outptus", "4"}),
                     "dsv3 fp8: there is no option --outptus; did you mean --outputs?") == "");
   CHECK(not_refused(run({"fp8", "depth", "more"}), "dsv3 fp8: 'more' is one argument too many") == "");
@@ -125,6 +128,19 @@ TEST_CASE("dsv3 fp8 --resume: what is finished is kept, not run again, and parts
   const Ended kept = resume({"--seeds", "1", "--variants", "hybrid"});
   CHECK(contains(kept.out, "loss in BF16: 5.000 at first, 4.710 at last (94%); mean of 1 seed\n"));
   CHECK(contains(kept.out, "  hybrid           broke off in 1 of 1 seeds"));
+}
+
+TEST_CASE("dsv3 fp8: seeds lie apart as far as their curves do, the mean over all pairs") {
+  const Scratch scratch;
+  REQUIRE(run(arguments(scratch, {"--steps", "3", "--seeds", "3", "--variants", "fp8"})).status == 0);
+  auto json = nlohmann::json::parse(get(scratch / "out" / "fp8.json"));
+  json["variants"][0]["loss"] = {{5, 5, 5}, {4, 4, 4}, {2, 2, 2}};  // 1/5, 3/5 and 2/4 of the earlier seed's
+  put(scratch / "out" / "fp8.json", json.dump());
+  const auto again = [&] { return run({"fp8", "--resume", "--out", scratch / "out", "--variants", "fp8"}); };
+  CHECK(contains(again().out, "two seeds in BF16, measured alike: 43.333%\n"));
+  json["variants"][0]["loss"][2] = {5, nullptr, nullptr};
+  put(scratch / "out" / "fp8.json", json.dump());
+  CHECK(!contains(again().out, "two seeds in BF16"));
 }
 
 TEST_CASE(
