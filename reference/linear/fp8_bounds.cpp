@@ -117,6 +117,17 @@ void promote(Reach& acc, const Reach& p, float s_a, float s_b, ScaleOrder order)
   acc = {sum + half_ulp(sum), acc.error + lost + half_ulp(sum)};
 }
 
+void require_part(const Fp8Part& part, const char* where, const char* name) {
+  require_operand(*part.operand, where, name);
+  const Fp8Part all = whole(*part.operand, part.transposed);
+  const auto is_inside = [](Index first, Index count, Index of) {
+    return 0 <= first && 0 <= count && count <= of && first <= of - count;
+  };
+  require(is_inside(part.first, part.size, all.size) && is_inside(part.first_k, part.depth, all.depth), where, name,
+          " is asked for ", part.size, " vectors from ", part.first, " on, of ", part.depth, " codes from ",
+          part.first_k, " on; it has ", all.size, " of ", all.depth);
+}
+
 std::vector<Factor8> factors_of(const Fp8Part& part, const std::vector<Factor8>& of_code, Index i) {
   std::vector<Factor8> factors(static_cast<std::size_t>(part.depth));
   for (Index k = 0; k < part.depth; ++k) factors[k] = of_code[*part.codes(i, k)];
@@ -133,8 +144,8 @@ std::vector<Factor8> table_of(const Fp8Operand& operand) {
 
 Bounds fp8_error_bound(const Fp8Part& a, const Fp8Part& b, const Fp8Arithmetic& how) {
   const char* const where = "fp8_error_bound";
-  require_operand(*a.operand, where, "the left operand");
-  require_operand(*b.operand, where, "the right operand");
+  require_part(a, where, "the left operand");
+  require_part(b, where, "the right operand");
   require_accumulation(how.accumulation, where);
   require(a.depth == b.depth, where, "depths ", a.depth, " and ", b.depth, " do not fit");
   const Index interval = how.accumulation.interval == 0 ? std::max<Index>(a.depth, 1) : how.accumulation.interval;

@@ -230,6 +230,21 @@ TEST_CASE("quantise: TransformerEngine keeps the neighbours of a NaN, and an inf
   }
 }
 
+TEST_CASE("quantise: a NaN spoils its group in TransformerEngine as well, where scales are those of OCP") {
+  FloatMatrix x = FloatMatrix::Constant(1, 256, 224);
+  x(0, 0) = quiet_nan;
+  const Quantised q = quantise(x, {.scale = ScaleKind::ocp_floor, .dialect = Dialect::transformer_engine});
+  CHECK(std::isnan(q.s(0, 0)));
+  CHECK(std::isnan(decode(e4m3, q.q(0, 1))));
+  CHECK(decode(e4m3, q.q(0, 128)) == 448);
+}
+
+TEST_CASE("quantise: part of a matrix is rounded stochastically as a copy of it is") {
+  const FloatMatrix x = values(70, 300, 6), part = x.block(3, 17, 65, 150);
+  const Quantisation how{.groups = tile_1x128, .rounding = Rounding::stochastic, .seed = 9};
+  CHECK(quantise(x.block(3, 17, 65, 150), how).q == quantise(part, how).q);
+}
+
 TEST_CASE("quantise: no rows, no columns, and what is refused") {
   for (const auto& [rows, cols] : {std::pair<Index, Index>{0, 5}, {5, 0}, {0, 0}})
     for (const Groups& groups : {tile_1x128, tile_128x1, block_128x128, per_tensor(rows, cols)}) {

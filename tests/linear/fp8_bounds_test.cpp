@@ -144,3 +144,17 @@ TEST_CASE("fp8 bound: no error where every product fits, and infinite where noth
   CHECK(std::isfinite(bound(hopper_fp8_wgmma)(1, 0)));
   CHECK(std::isinf(bound(hopper_fp8_wgmma)(1, 1)));
 }
+
+TEST_CASE("fp8 bound: a part of an operand is bounded as the operand it is a part of; beyond it is refused") {
+  const FormatId f = FormatId::e4m3;
+  Coded coded{Codes::Constant(3, 256, 0x3B), Scales::Ones(3, 2), tile_1x128, f};
+  coded.s(2, 1) = 4;
+  const Fp8Operand x = coded;
+  const Fp8Part all = whole(x, false);
+  const auto bound = [&](const Fp8Part& part) { return fp8_error_bound(part, part, {hopper_fp8_wgmma}); };
+  CHECK(bound({&x, false, 2, 1, 128, 128})(0, 0) > 0);
+  CHECK(bound({&x, false, 1, 2, 0, 256}) == bound(all).bottomRightCorner(2, 2));
+  for (const Fp8Part& beyond : {Fp8Part{&x, false, 2, 2, 0, 256}, Fp8Part{&x, false, 0, 3, 1, 256},
+                                Fp8Part{&x, false, -1, 2, 0, 256}, Fp8Part{&x, true, 0, 3, 0, 256}})
+    CHECK_THROWS_WITH_AS(bound(beyond), doctest::Contains("the left operand is asked for"), std::invalid_argument);
+}
