@@ -9,7 +9,8 @@ namespace dsv3 {
 
 class AmaxHistories;
 
-/// Where the scale of a group comes from.
+/// Where the scales of a Linear's operands come from. What is kept for backward (Fp8Recipe::keep_in_fp8) stays in tiles
+/// of 1x128 in all three.
 enum class Scaling {
   fine_grained,  ///< the group itself: tiles of 1x128 and 128x1, blocks of 128x128 (section 3.3.2)
   per_tensor,    ///< one scale, from the tensor itself
