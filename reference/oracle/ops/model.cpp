@@ -273,9 +273,7 @@ std::vector<Op> model_ops() {
               {"two_mscales", "mscale and mscale_all_dim differ", sizes, two_mscales},
               {"as_printed", "M reads [hidden; embedding]", sizes, printed},
               {"raw", "the MTP module reads what the final norm reads", sizes, raw}};
-  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+  op.draw = by_kind_and_sizes(drawn_inputs);
   t.twin = twin;
   t.forward = forward;
   t.backward = backward;
