@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 namespace dsv3::oracle {
 namespace {
@@ -29,6 +30,11 @@ FloatMatrix rows_of_many_sizes(Index rows, Index cols, Random& random, int sprea
   for (Index i = 0; i < rows; ++i)
     m.row(i) *= std::ldexp(1.0f, static_cast<int>(random.below(2 * spread + 1)) - spread);
   return m;
+}
+
+Tensor normals(const std::vector<Index>& shape, Random& random, double std, float mean) {
+  const auto [rows, cols] = rows_and_cols(shape);
+  return tensor((normals(rows, cols, random, std).array() + mean).matrix(), shape);
 }
 
 FloatMatrix gains(Index d, Random& random) { return (normals(1, d, random, 0.1).array() + 1).matrix(); }
@@ -59,6 +65,12 @@ FloatMatrix of_kind(const std::string& kind, Index rows, Index cols, Random& ran
   if (kind == "outliers") return sprinkled(std::move(m), {outlier, -outlier}, every, random);
   if (kind == "zeros") set_third_rows_to_zero(m);
   return m;
+}
+
+Tensor consecutive(Index first, Index count) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), first);
+  return tensor(all, {count});
 }
 
 }  // namespace dsv3::oracle

@@ -15,6 +15,8 @@ FloatMatrix normals(Index rows, Index cols, Random& random, double std = 1);
 FloatMatrix positives(Index rows, Index cols, Random& random, double std = 1);
 /// Normals with a factor 2^-spread .. 2^spread of each row of its own.
 FloatMatrix rows_of_many_sizes(Index rows, Index cols, Random& random, int spread);
+/// N(mean, std^2) in any shape.
+Tensor normals(const std::vector<Index>& shape, Random& random, double std = 1, float mean = 0);
 /// N(1, 0.1^2): gains of a norm, [1, d].
 FloatMatrix gains(Index d, Random& random);
 /// Random bits: every FP32 number that is neither NaN nor infinite, subnormals too, is as likely as another.
@@ -33,6 +35,9 @@ struct Extremes {
 };
 /// Numbers of the kinds "one_signed", "sizes", "outliers" and "zeros" (every third row); of any other N(0, 1).
 FloatMatrix of_kind(const std::string& kind, Index rows, Index cols, Random& random, const Extremes& extremes = {});
+
+/// The positions of a sequence, from `first` on.
+Tensor consecutive(Index first, Index count);
 
 /// What each kind needs of an op's `draw` where attributes have no say in the inputs.
 template <class Draw>

@@ -120,7 +120,7 @@ inline Tensor without_last_rows(const Tensor& t, const std::vector<Index>& ends)
 /// Each row in the place of the one before it.
 inline Tensor one_row_late(const Tensor& t) {
   Damaged d(t);
-  std::ranges::rotate(d.bytes, d.bytes.begin() + static_cast<std::ptrdiff_t>(d.cols * d.size));
+  std::rotate(d.bytes.begin(), d.bytes.begin() + static_cast<std::ptrdiff_t>(d.cols * d.size), d.bytes.end());
   return d.result();
 }
 

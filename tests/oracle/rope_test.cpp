@@ -30,16 +30,17 @@ TEST_CASE("yarn_table: the frequencies and softmax scales of the released config
   const Tensors v3 = answer("yarn_table", inputs), exact = answer("yarn_table", inputs, {{"angles", word("exact")}});
   for (const Tensors* t : {&v3, &exact}) {
     const Doubles f = values(t->at("f"));
-    for (const auto& [i, f_i] : std::map<std::size_t, double>{{0, 1},
-                                                              {10, 0.0562341325},
-                                                              {11, 0.0390069266},
-                                                              {12, 0.0268793601},
-                                                              {15, 0.00833450895},
-                                                              {16, 0.0055},
-                                                              {20, 0.000790569415},
-                                                              {22, 0.000177827941},
-                                                              {23, 0.0000333380358},
-                                                              {31, 0.00000333380358}}) {
+    for (const auto& [pair, f_i] : std::map<std::size_t, double>{{0, 1},
+                                                                 {10, 0.0562341325},
+                                                                 {11, 0.0390069266},
+                                                                 {12, 0.0268793601},
+                                                                 {15, 0.00833450895},
+                                                                 {16, 0.0055},
+                                                                 {20, 0.000790569415},
+                                                                 {22, 0.000177827941},
+                                                                 {23, 0.0000333380358},
+                                                                 {31, 0.00000333380358}}) {
+      const std::size_t i = pair;
       CAPTURE(i);
       CHECK(std::abs(f[i] / f_i - 1) < 4e-7);
     }

@@ -107,10 +107,9 @@ Tensors drawn_mla_weights(const Sizes& sizes, Random& random, const std::string&
   Tensors weights;
   for (const TensorSpec& spec : mla_weight_specs(prefix)) {
     const std::vector<Index> shape = shape_of(spec.shape, sizes);
-    const Index inputs = std::max<Index>(shape.back(), 1);
+    const auto inputs = static_cast<double>(std::max<Index>(shape.back(), 1));
     weights[spec.name] =
-        shape.size() == 1 ? tensor(gains(shape[0], random), shape)
-                          : tensor(normals(shape[0], shape[1], random, 1.5 / std::sqrt(static_cast<double>(inputs))));
+        shape.size() == 1 ? normals(shape, random, 0.1, 1) : normals(shape, random, 1.5 / std::sqrt(inputs));
   }
   return weights;
 }

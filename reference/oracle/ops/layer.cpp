@@ -150,13 +150,10 @@ Tensors drawn_layer_weights(Ffn ffn, const Sizes& sizes, Random& random, const s
   for (const TensorSpec& spec : layer_weight_specs(ffn, prefix)) {
     if (weights.contains(spec.name)) continue;
     const std::vector<Index> shape = shape_of(spec.shape, sizes);
-    const Index inputs = std::max<Index>(shape.back(), 1);
-    Index elements = 1;
-    for (const Index n : shape) elements *= n;
-    FloatMatrix values = normals(1, elements, random, 1 / std::sqrt(static_cast<double>(inputs)));
-    if (spec.name.ends_with("_norm")) values = gains(elements, random);
-    if (spec.name.ends_with("gate_bias")) values = normals(1, elements, random, 0.05);
-    weights[spec.name] = tensor(values, shape);
+    const auto inputs = static_cast<double>(std::max<Index>(shape.back(), 1));
+    weights[spec.name] = spec.name.ends_with("_norm")       ? normals(shape, random, 0.1, 1)
+                         : spec.name.ends_with("gate_bias") ? normals(shape, random, 0.05)
+                                                            : normals(shape, random, 1 / std::sqrt(inputs));
   }
   return weights;
 }

@@ -43,11 +43,8 @@ Tensors drawn_inputs(Ffn ffn, const std::string& kind, const Sizes& s, Random& r
   if (kind.starts_with("small")) x *= 1e-3f;
   if (kind == "small_stream") inputs["wo"] = tensor(FloatMatrix(1e-3f * float_matrix(inputs.at("wo"))));
   inputs["x"] = tensor(x);
-  std::vector<std::int64_t> positions;
-  for (Index t = 0; t < T; ++t) positions.push_back(first + t);
-  inputs["positions"] = tensor(positions, {T});
-  if (kind == "negative_bias")
-    inputs["gate_bias"] = tensor((normals(1, s.at("N_r"), random, 0.05).array() - 2).matrix(), {s.at("N_r")});
+  inputs["positions"] = consecutive(first, T);
+  if (kind == "negative_bias") inputs["gate_bias"] = normals({s.at("N_r")}, random, 0.05, -2);
   return inputs;
 }
 
