@@ -90,10 +90,8 @@ TwinOp bias_update() {
   op.contract =
       "The load is compared with the mean exactly: as N_r load_i with the sum of all. Equal: unchanged. A mean in FP32 "
       "differs where loads are some 2^24 and more, and how depends on the order of its sum: compared=fp32 is that of "
-      "one "
-      "rounding. One FP32 addition. The load is that of the whole step over all ranks, each token counted once. "
-      "Differs from the report: "
-      "it does not say what equality does.";
+      "one rounding. One FP32 addition. The load is that of the whole step over all ranks, each token counted once. "
+      "Differs from the report: it does not say what equality does.";
   op.inputs = {{"b", {Dtype::f32}, {"N_r"}, "biases of the experts"},
                {"load", {Dtype::i64, Dtype::i32}, {"N_r"}, "tokens that each expert got, 0 to 2^40"}};
   op.outputs = {{"b", {Dtype::f32}, {"N_r"}, "of the next step"}};
