@@ -3,6 +3,7 @@
 
 #include "reference/linear/linear.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -112,6 +113,7 @@ TwinOp mtp_input() {
   op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(kind, s, random);
   };
+  op.demands = [](const Case& c) { demand_at_least(c, "d", 1); };
   t.twin = twin;
   t.forward = forward;
   t.gradients = {"h", "e", "g_h", "g_e", "M"};

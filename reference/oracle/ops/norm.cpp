@@ -2,6 +2,7 @@
 #include "reference/norm/rms_norm.hpp"
 
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -99,6 +100,7 @@ std::vector<Op> norm_ops() {
   t.op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(kind, s, random);
   };
+  t.op.demands = [](const Case& c) { demand_at_least(c, "d", 1); };
   t.twin = twin;
   t.forward = forward;
   t.gradients = {"x", "g"};

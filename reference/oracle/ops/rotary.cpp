@@ -103,16 +103,16 @@ std::vector<Index> inverse(const std::vector<Index>& to) {
 }  // namespace
 
 std::vector<AttributeSpec> rotary_attributes() {
-  const double infinity = std::numeric_limits<double>::infinity();
   std::vector<AttributeSpec> all{
       {.name = "theta",
        .fallback = 10000.0,
-       .what = "base of the frequencies theta^(-2i / width), above 1",
+       .what = "base of the frequencies theta^(-2i / width)",
        .least = 1,
        .most = 1e12,
+       .above_least = true,
        .convention = true,
        .others = {500000.0, 1000000.0}},
-      {.name = "yarn_factor", .fallback = 40.0, .what = "s of YaRN; 0: plain RoPE", .least = 0, .most = 1e6},
+      {.name = "yarn_factor", .fallback = 40.0, .what = "s of YaRN, at least 1; 0: plain RoPE", .least = 0, .most = 1e6},
       {.name = "original_length",
        .fallback = Index{4096},
        .what = "positions before YaRN",
@@ -125,14 +125,15 @@ std::vector<AttributeSpec> rotary_attributes() {
        .most = 1 << 24},
       {.name = "beta_fast",
        .fallback = 32.0,
-       .what = "turns from which on a pair stays as trained",
+       .what = "turns from which on a pair stays as trained, not below beta_slow",
        .least = 0,
-       .most = infinity},
+       .above_least = true},
       {.name = "beta_slow",
        .fallback = 1.0,
        .what = "turns up to which a pair is slowed down",
        .least = 0,
-       .most = 1e6},
+       .most = 1e6,
+       .above_least = true},
       {.name = "mscale", .fallback = 1.0, .what = "of the factor on cos and sin", .least = 0, .most = 1e3},
       {.name = "mscale_all_dim",
        .fallback = 1.0,
