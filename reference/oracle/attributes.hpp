@@ -42,8 +42,8 @@ std::optional<Index> whole_number(const Attribute& value);
 /// The number that a word spells, a whole one where it is one, else the word.
 Attribute number_or_word(const std::string& word);
 
-/// The attribute that `word` spells; 4.0 is a whole number as 4 is. Throws std::invalid_argument "WHERE: NAME is 'WORD'; it must be ..." for what is
-/// not of its type, choices or range.
+/// The attribute that `word` spells; 4.0 is a whole number as 4 is. Throws std::invalid_argument "WHERE: NAME is
+/// 'WORD'; it must be ..." for what is not of its type, choices or range.
 Attribute attribute_from(const std::string& word, const AttributeSpec& spec, const std::string& where);
 
 /// Every attribute of `specs`, from `given` or its fallback. Throws std::invalid_argument naming the first of `given`

@@ -77,7 +77,8 @@ void require_fits(const Op& op, const TensorSpec& spec, const Tensor& t, Sizes& 
           dtype_names(spec.dtypes));
   require(std::ranges::all_of(t.shape, [](Index n) { return n >= 0; }) &&
               extent(t.shape) <= static_cast<double>(max_elements),
-          in_file, "has the shape ", shape_text(t.shape), "; at most 2^31 elements are taken, where a size of 0 counts as 1");
+          in_file, "has the shape ", shape_text(t.shape),
+          "; at most 2^31 elements are taken, where a size of 0 counts as 1");
   require(static_cast<Index>(t.bytes.size()) == t.size() * element_bytes(t.dtype), what, "has ", t.bytes.size(),
           " bytes; ", shape_text(t.shape), " of ", name(t.dtype), " needs ", t.size() * element_bytes(t.dtype));
   const std::string wrong = bind(spec.shape, t.shape, sizes);

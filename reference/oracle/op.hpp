@@ -23,8 +23,8 @@ struct TensorSpec {
 /// A call of an op that fits its description: see checked().
 struct Case {
   Tensors inputs;
-  Attributes attributes;  ///< all of them
-  Sizes sizes;            ///< of the letters in the inputs' shapes, and of whole-number attributes
+  Attributes attributes;                  ///< all of them
+  Sizes sizes;                            ///< of the letters in the inputs' shapes, and of whole-number attributes
   std::vector<std::string> assumed = {};  ///< the attributes that nobody gave, which have their defaults
 
   const Tensor& in(std::string_view name) const { return inputs.find(name)->second; }
@@ -85,8 +85,8 @@ struct Op {
 Case checked(const Op& op, Tensors inputs, const Attributes& attributes);
 
 /// The inputs of a case drawn from `seed`, the same on every machine. `sizes` and `attributes` take the place of the
-/// kind's. Throws std::invalid_argument for a kind, letter or attribute that there is not, and as checked() and run() do
-/// for the case that would be drawn: what can be drawn can be run.
+/// kind's. Throws std::invalid_argument for a kind, letter or attribute that there is not, and as checked() and run()
+/// do for the case that would be drawn: what can be drawn can be run.
 Case drawn(const Op& op, const std::string& kind, std::uint64_t seed, const Sizes& sizes, const Attributes& attributes);
 
 /// The outputs of the reference; optional ones may be missing. Throws std::invalid_argument "oracle OP: ..." for what

@@ -8,9 +8,9 @@ namespace dsv3::oracle {
 
 enum class Agreement {
   nothing,  ///< there is no element to compare
-  bits,    ///< every bit is ours
-  within,  ///< every element is within its derived bound, and all together within the spread
-  outside  ///< at least one is not, or the type or shape is another, or it is missing
+  bits,     ///< every bit is ours
+  within,   ///< every element is within its derived bound, and all together within the spread
+  outside   ///< at least one is not, or the type or shape is another, or it is missing
 };
 
 /// "nothing to compare", "equal bit for bit", "within the bound", "OUTSIDE".

@@ -163,6 +163,7 @@ TEST_CASE("demands: the environment says how much memory a case may take") {
     return message;
   };
   CHECK(gen("0.0013") == "");  // 1024 x 256 numbers of four bytes and codes of one
-  CHECK(gen("0.0012").starts_with("oracle cast: inputs and outputs would take 0.0012207 GiB; at most 0.0012 are taken"));
+  CHECK(
+      gen("0.0012").starts_with("oracle cast: inputs and outputs would take 0.0012207 GiB; at most 0.0012 are taken"));
   CHECK(gen("many") == "oracle: DSV3_ORACLE_GIB is \"many\"; it must be a number above 0");
 }

@@ -162,7 +162,7 @@ TwinOp adamw() {
                {"m", {Dtype::f32, Dtype::bf16}, {"N"}, "first moment"},
                {"v", {Dtype::f32, Dtype::bf16}, {"N"}, "second moment, not negative"}};
   op.outputs = {{"p", {Dtype::f32}, {"N"}, "master weights"},
-                {"m", {Dtype::f32}, {"N"}, "first moment; values of BF16 may be written in FP32 or BF16"},
+                {"m", {Dtype::f32}, {"N"}, "first moment; values of BF16 may be written in BF16"},
                 {"v", {Dtype::f32}, {"N"}, "second moment, likewise"}};
   op.attributes = {
       {.name = "step", .fallback = Index{1000}, .what = "t, from 1", .least = 1, .most = 1e9},

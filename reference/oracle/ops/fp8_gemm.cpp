@@ -95,7 +95,7 @@ Op op_of(const Direction& d) {
   op.contract = product_contract();
   op.inputs = operand_specs(d.a, d.a_shape, d.a_groups);
   for (TensorSpec& spec : operand_specs(d.b, d.b_shape, d.b_groups)) op.inputs.push_back(std::move(spec));
-  op.outputs = {{d.out, {Dtype::f32}, d.out_shape, "FP32; BF16 is accepted with half a step of its own"}};
+  op.outputs = {{d.out, {Dtype::f32}, d.out_shape, "FP32; BF16 and FP16 are accepted with half a step of their own"}};
   op.attributes = product_attributes(!d.adds);
   if (d.adds) op.inputs.push_back({d.out, {Dtype::f32}, d.out_shape, "what it is added to"});
   const char* const depth = d.adds ? "T" : d.b_transposed ? "N" : "K";

@@ -79,8 +79,7 @@ Op dequantise_op() {
   op.what = "x = value(q) s of each group (section 3.3.2): the scale is a multiplier, as weight_scale_inv is";
   op.contract =
       "One FP32 product of the code's exact value and its scale, rounded once. A NaN code or scale gives NaN. Output "
-      "in "
-      "BF16 is accepted where it is that number rounded to nearest.";
+      "in BF16 or FP16 is accepted where it is that number rounded to nearest.";
   op.inputs = {{"q", stored_types(), {"M", "K"}, "codes"},
                {"s", {Dtype::f32}, {"ceil(M/group_rows)", "ceil(K/group_cols)"}, "scales"}};
   op.outputs = {{"x", {Dtype::f32}, {"M", "K"}, "numbers"}};
