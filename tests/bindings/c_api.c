@@ -242,7 +242,7 @@ static void test_bad_calls(void) {
   CHECK_SAME(error.text, "oracle quantise: the tensors are NULL; there should be 2");
   CHECK(dsv3_check("quantise", &x, 1, NULL, NULL, 0, &report, &error) == DSV3_OK);
   CHECK(report->outcome == DSV3_OUTSIDE);
-  CHECK_SAME(report->text, "q: OUTSIDE\n  q is missing\ns: OUTSIDE\n  s is missing\n");
+  CHECK_SAME(strchr(report->text, '\n') + 1, "q: OUTSIDE\n  q is missing\ns: OUTSIDE\n  s is missing\n");
   dsv3_free_report(report);
   dsv3_free_report(NULL);
   dsv3_free_tensors(NULL);
