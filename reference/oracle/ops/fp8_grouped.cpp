@@ -157,7 +157,8 @@ Op op_of(const ByRows& d) {
   op.inputs = operand_specs(d.a, {"T", d.depth}, tile_1x128);
   for (TensorSpec& spec : operand_specs("W", {"N", "K"}, block_128x128, true)) op.inputs.push_back(std::move(spec));
   op.inputs.push_back(counts_spec("rows of each expert, together T"));
-  op.outputs = {{d.out, {Dtype::f32}, {"T", d.width}, "FP32; BF16 and FP16 are accepted with half a step of their own"}};
+  op.outputs = {
+      {d.out, {Dtype::f32}, {"T", d.width}, "FP32; BF16 and FP16 are accepted with half a step of their own"}};
   op.attributes = product_attributes(true);
   op.demands = [d](const Case& c) {
     demand_product(c, d.depth, true);

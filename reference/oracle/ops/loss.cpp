@@ -6,6 +6,7 @@
 
 #include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -136,6 +137,10 @@ TwinOp cross_entropy() {
               {"special", "a few NaN", sizes}};
   op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(kind, s, random);
+  };
+  op.demands = [](const Case& c) {
+    if (c.sizes.at("T") > 0) demand_at_least(c, "V", 1, " where there are tokens");
+    if (c.inputs.contains("targets")) targets_of(c);
   };
   t.twin = twin;
   t.forward = forward;
