@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 namespace dsv3::oracle {
 namespace {
@@ -31,6 +32,13 @@ FloatMatrix rows_of_many_sizes(Index rows, Index cols, Random& random, int sprea
   return m;
 }
 
+Tensor normals(const std::vector<Index>& shape, Random& random, double std, float mean) {
+  const auto [rows, cols] = rows_and_cols(shape);
+  return tensor((normals(rows, cols, random, std).array() + mean).matrix(), shape);
+}
+
+FloatMatrix gains(Index d, Random& random) { return (normals(1, d, random, 0.1).array() + 1).matrix(); }
+
 FloatMatrix random_finite(Index rows, Index cols, Random& random) {
   return drawn(rows, cols, [&] {
     float x = NAN;
@@ -43,6 +51,26 @@ FloatMatrix sprinkled(FloatMatrix m, const std::vector<float>& values, Index eve
   for (Index i = 0; i < m.size(); ++i)
     if (random.below(every) == 0) m.data()[i] = values[static_cast<std::size_t>(random.below(std::ssize(values)))];
   return m;
+}
+
+void set_third_rows_to_zero(FloatMatrix& m) {
+  for (Index i = 0; i < m.rows(); i += 3) m.row(i).setZero();
+}
+
+FloatMatrix of_kind(const std::string& kind, Index rows, Index cols, Random& random, const Extremes& extremes) {
+  const auto& [spread, outlier, every] = extremes;
+  if (kind == "one_signed") return positives(rows, cols, random);
+  if (kind == "sizes") return rows_of_many_sizes(rows, cols, random, spread);
+  FloatMatrix m = normals(rows, cols, random);
+  if (kind == "outliers") return sprinkled(std::move(m), {outlier, -outlier}, every, random);
+  if (kind == "zeros") set_third_rows_to_zero(m);
+  return m;
+}
+
+Tensor consecutive(Index first, Index count) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), first);
+  return tensor(all, {count});
 }
 
 }  // namespace dsv3::oracle

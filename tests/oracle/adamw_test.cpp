@@ -26,7 +26,7 @@ TEST_CASE("adamw: the first step by hand, and BF16 moments") {
 }
 
 TEST_CASE("adamw: other decays, corrections, places of eps and roundings of the moments are found") {
-  for (const char* decay : {"coupled", "without_lr"})
+  for (const char* decay : {"coupled", "without_lr", "none"})
     CHECK(says(found("adamw", "ordinary", {{"decay", word(decay)}}), std::string("decay=") + decay));
   CHECK(says(found("adamw", "first", {{"decay", word("after")}, {"eps_place", word("before_correction")}}),
              "eps_place=before_correction"));
@@ -34,6 +34,7 @@ TEST_CASE("adamw: other decays, corrections, places of eps and roundings of the 
   CHECK(says(found("adamw", "small", {{"eps", 1e-6}}), "eps=1e-06 instead of 1e-08"));
   CHECK(says(found("adamw", "first", {{"bias_correction", word("none")}}), "bias_correction=none"));
   CHECK(says(found("adamw", "first", {{"step_shift", Index{1}}}), "step_shift=1"));
+  CHECK(says(found("adamw", "second", {{"step_shift", Index{-1}}}), "equal bit for bit: step_shift=-1"));
   CHECK(says(found("adamw", "bf16", {{"moments", word("fp32")}}), "moments=fp32"));
   CHECK(says(found("adamw", "bf16", {{"moments", word("bf16_truncated")}}), "moments=bf16_truncated"));
   CHECK(says(found("adamw", "bf16", {{"update_from", word("stored")}}), "update_from=stored"));
@@ -74,5 +75,8 @@ TEST_CASE("adamw: other readings by hand") {
   CHECK(near(p({{"decay", word("without_lr")}}), 2 - 0.01 * g / (g + 0.25) - 0.1 * 2));
   CHECK(near(p({{"decay", word("after")}}), (2 - 0.01 * g / (g + 0.25)) * (1 - 0.01 * 0.1)));
   CHECK(near(p({{"decay", word("coupled")}}), 2 - 0.01 * 0.7 / (0.7 + 0.25)));  // g + 0.1 * 2
+  CHECK(near(p({{"decay", word("none")}}), 2 - 0.01 * g / (g + 0.25)));
+  CHECK(near(p({{"step", Index{2}}, {"step_shift", Index{-1}}}), p({})));
+  CHECK_THROWS_AS(p({{"step_shift", Index{-1}}}), std::invalid_argument);
   CHECK(near(p({{"gradient_scale", 2.0}}), 2 - 0.01 / (1 + 0.25) - decay));
 }

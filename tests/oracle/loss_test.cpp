@@ -18,6 +18,8 @@ TEST_CASE("cross_entropy: by hand, tokens that do not count, and what is refused
                {(quarter + most) / 2}, printed);
   check_values(answer("cross_entropy", inputs({0, 1, -1}), {{"reduction", word("mean_of_all")}}).at("loss"),
                {(quarter + most) / 3}, printed);
+  check_values(answer("cross_entropy", inputs({0, 1, 1}), {{"reduction", word("mean_less_one")}}).at("loss"),
+               {(quarter + 2 * most) / 2}, printed);
   Tensors with_dloss = inputs({0, 1, -1});
   with_dloss["dloss"] = row({2}, {});
   check_values(answer("cross_entropy_backward", with_dloss).at("dlogits"), {-0.75, 0.75, 0.25, -0.25, 0, 0}, printed);
@@ -32,6 +34,7 @@ TEST_CASE("cross_entropy: sums, other divisors and BF16 logits are found") {
   for (const char* op : {"cross_entropy", "cross_entropy_backward"}) {
     CHECK(says(found(op, "ordinary", {{"reduction", word("sum")}}), "reduction=sum instead of mean"));
     CHECK(says(found(op, "ignored", {{"reduction", word("mean_of_all")}}), "reduction=mean_of_all"));
+    CHECK(says(found(op, "ordinary", {{"reduction", word("mean_less_one")}}), "reduction=mean_less_one"));
     CHECK(says(found(op, "ordinary", {{"logits_rounding", word("bf16")}}), "logits_rounding=bf16"));
   }
 }
@@ -49,6 +52,10 @@ TEST_CASE("bias_update: counts [10, 2, 4, 8], equality, and 2^40 tokens more or 
   check_values(updated({10, 2, 4, 8}, {{"rule", word("proportional")}}), {-g * 4 / 6, g * 4 / 6, g * 2 / 6, -g * 2 / 6},
                1e-10);
   check_values(updated({10, 0, 4, 4}, {{"mean_over", word("loaded")}}), {-g, g, g, g}, 1e-10);
+  // A mean of 2^24 + 0.75, which is 2^24 in FP32, and so is the load of 2^24 + 1.
+  const std::int64_t last = 1 << 24;
+  check_values(updated({last + 1, last + 2, last, last}), {-g, -g, g, g}, 1e-10);
+  check_values(updated({last + 1, last + 2, last, last}, {{"compared", word("fp32")}}), {0, -g, 0, 0}, 1e-10);
   CHECK_THROWS_AS(updated({-1, 1, 1, 1}), std::invalid_argument);
   CHECK_THROWS_AS(updated({many + 1, 1, 1, 1}), std::invalid_argument);
 }
@@ -58,6 +65,7 @@ TEST_CASE("bias_update: other rules are found, and a bias in BF16, which does no
   CHECK(says(found("bias_update", "ordinary", {{"rule", word("proportional")}}), "rule=proportional"));
   CHECK(says(found("bias_update", "ordinary", {{"centred", word("yes")}}), "centred=yes"));
   CHECK(says(found("bias_update", "idle", {{"mean_over", word("loaded")}}), "mean_over=loaded"));
+  CHECK(says(found("bias_update", "beyond_fp32", {{"compared", word("fp32")}}), "compared=fp32"));
   CHECK(says(found("bias_update", "released", {{"kept_in", word("bf16")}}), "kept_in=bf16"));
 }
 

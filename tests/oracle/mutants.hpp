@@ -2,6 +2,7 @@
 /// \file
 /// Wrong implementations of any op, made without knowing it: other conventions, sums in too few bits, damaged outputs.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -132,7 +133,9 @@ inline const std::vector<NamedDamage>& damages() {
          for (std::size_t i = 1; i <= d.rows; ++i) std::memset(&d.bytes[(i * d.cols - 1) * d.size], 0, d.size);
        }},
       {"shifted by one element",
-       [](Damaged& d) { std::ranges::rotate(d.bytes, d.bytes.begin() + static_cast<std::ptrdiff_t>(d.size)); }},
+       [](Damaged& d) {
+         std::rotate(d.bytes.begin(), d.bytes.begin() + static_cast<std::ptrdiff_t>(d.size), d.bytes.end());
+       }},
       {"one element's last bit", [](Damaged& d) { d.bytes[d.largest() * d.size] ^= std::byte{1}; }, Only::whole},
       {"last bits cleared",
        [](Damaged& d) {

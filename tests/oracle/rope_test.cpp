@@ -13,21 +13,34 @@ TEST_CASE("rope: [1, 0, 0, 0] at position 1, in all layouts") {
   check_values(answer("rope", inputs, {{"direction", word("backward")}}).at("y"), {c, -s, 0, 0}, printed);
 }
 
+TEST_CASE("rope: all in BF16, each product and sum, forward and backward, by hand") {
+  const auto bf16 = [](double x) { return double{decode(FormatId::bf16, encode(FormatId::bf16, float(x)))}; };
+  const float a = 1.2345f, b = -0.7654f;
+  const double c = bf16(std::cos(1)), s = bf16(std::sin(1)), p = bf16(a), q = bf16(b);
+  const Tensor pair = row({a, b}, {1, 1, 2}), position = tensor(std::vector<std::int64_t>{1}, {1});
+  const Attributes all_bf16{{"rotation", word("bf16")}};
+  check_values(answer("rope", {{"x", pair}, {"positions", position}}, all_bf16).at("y"),
+               {bf16(bf16(p * c) - bf16(q * s)), bf16(bf16(p * s) + bf16(q * c))}, 0);
+  check_values(answer("rope_backward", {{"x", pair}, {"dy", pair}, {"positions", position}}, all_bf16).at("dx"),
+               {bf16(bf16(p * c) + bf16(q * s)), bf16(bf16(q * c) - bf16(p * s))}, 0);
+}
+
 TEST_CASE("yarn_table: the frequencies and softmax scales of the released configurations") {
   const Tensors inputs{{"positions", tensor(std::vector<std::int64_t>{0}, {1})}};
   const Tensors v3 = answer("yarn_table", inputs), exact = answer("yarn_table", inputs, {{"angles", word("exact")}});
   for (const Tensors* t : {&v3, &exact}) {
     const Doubles f = values(t->at("f"));
-    for (const auto& [i, f_i] : std::map<std::size_t, double>{{0, 1},
-                                                              {10, 0.0562341325},
-                                                              {11, 0.0390069266},
-                                                              {12, 0.0268793601},
-                                                              {15, 0.00833450895},
-                                                              {16, 0.0055},
-                                                              {20, 0.000790569415},
-                                                              {22, 0.000177827941},
-                                                              {23, 0.0000333380358},
-                                                              {31, 0.00000333380358}}) {
+    for (const auto& [pair, f_i] : std::map<std::size_t, double>{{0, 1},
+                                                                 {10, 0.0562341325},
+                                                                 {11, 0.0390069266},
+                                                                 {12, 0.0268793601},
+                                                                 {15, 0.00833450895},
+                                                                 {16, 0.0055},
+                                                                 {20, 0.000790569415},
+                                                                 {22, 0.000177827941},
+                                                                 {23, 0.0000333380358},
+                                                                 {31, 0.00000333380358}}) {
+      const std::size_t i = pair;
       CAPTURE(i);
       CHECK(std::abs(f[i] / f_i - 1) < 4e-7);
     }
@@ -46,6 +59,14 @@ TEST_CASE("rope: other systems' readings are found, and one that forms angles in
   CHECK(says(found("rope", "ordinary", {{"ramp", word("unrounded")}}), "ramp=unrounded"));
   CHECK(says(found("rope", "ordinary", {{"interpolation", word("ntk")}}), "interpolation=ntk"));
   CHECK(says(found("rope", "ordinary", {{"tables", word("bf16")}}), "tables=bf16"));
+  CHECK(says(found("rope", "ordinary", {{"frequencies", word("bf16")}}), "frequencies=bf16 instead"));
+  CHECK(says(found("rope", "exact_angles", {{"frequencies", word("bf16")}}), "frequencies=bf16 instead"));
+  CHECK(says(found("yarn_table", "ordinary", {{"frequencies", word("bf16")}}), "frequencies=bf16 instead"));
+  for (const char* op : {"rope", "rope_backward"}) {
+    CHECK(says(found(op, "ordinary", {{"rotation", word("bf16")}}), "equal bit for bit: rotation=bf16 instead"));
+    CHECK(says(found(op, "ordinary", {{"frequencies", word("bf16")}, {"rotation", word("bf16")}}),
+               "equal bit for bit: frequencies=bf16 instead of fp32, rotation=bf16"));
+  }
   CHECK(says(found("rope", "not_extended", {{"applies", word("always")}}), "applies=always"));
   CHECK(says(found("rope", "ordinary", {{"layout", word("half")}, {"direction", word("backward")}}),
              "direction=backward instead of forward, layout=half instead"));
@@ -91,6 +112,7 @@ TEST_CASE("yarn_table: the frequencies of other readings, by hand") {
   CHECK(near(f({{"ramp", word("over_channels")}}, 8), 0.1 / 40 * 6 / 13 + 0.1 * 7 / 13));
   CHECK(near(f({{"applies", word("prompt_above_original")}}, 16), f_16));
   CHECK(near(f({{"max_length", Index{4096}}}, 16), f_16));
+  CHECK(f({{"max_length", Index{4096}}, {"frequencies", word("bf16")}}, 16) == 0x1.48p-7);
   CHECK(near(f({{"max_length", Index{4096}}, {"applies", word("always")}}, 16), 0.0055));
   const Doubles cos_0 = values(answer("yarn_table", inputs, {{"cos_sin_factor", word("mscale")}}).at("cos"));
   CHECK(near(cos_0[0], 1.3688879454));

@@ -56,3 +56,28 @@ TEST_CASE("twin: implementations that round every step to FP32 are accepted, whi
     }
   });
 }
+
+TEST_CASE("twin: a sound implementation of another convention is accepted where the case has that convention") {
+  for (const Op& op : registry()) {
+    if (!op.imitate) continue;
+    const Case c = drawn(op, op.kinds.front().name, 1, {}, {});
+    for (const AttributeSpec& spec : op.attributes) {
+      if (!spec.convention) continue;
+      for (const std::string& choice : spec.choices) {
+        Case other = c;
+        other.attributes[spec.name] = choice;
+        CAPTURE(op.name);
+        CAPTURE(choice);
+        Tensors theirs;
+        try {
+          theirs = op.imitate(other, {.exact = false, .descending = true});
+        } catch (const std::invalid_argument&) {
+          continue;  // transposed without being square
+        }
+        const Verdict verdict = judge(op, other, theirs);
+        INFO(text(verdict));
+        CHECK(verdict.agreement != Agreement::outside);
+      }
+    }
+  }
+}

@@ -18,17 +18,18 @@ const std::vector<AttributeSpec>& readings() {
       convention("eps_place", {"outside_root", "inside_root", "before_correction"},
                  "sqrt(v_hat) + eps; sqrt(v_hat + eps); (sqrt(v) + eps) / sqrt(1 - beta2^t)"),
       convention(
-          "decay", {"decoupled", "coupled", "after", "without_lr"},
-          "w -= lr lambda w beside the update; g += lambda w (L2); w (1 - lr lambda) of the updated w; w -= lambda w"),
+          "decay", {"decoupled", "coupled", "after", "without_lr", "none"},
+          "w -= lr lambda w beside the update; g += lambda w (L2); w (1 - lr lambda) of the updated w; w -= lambda w; "
+          "left out"),
       convention("bias_correction", {"both", "none", "first"}, "which moments are divided by 1 - beta^t"),
       convention("update_from", {"fresh", "stored"}, "w moves by the moments before or after they are rounded to BF16"),
       {.name = "step_shift",
        .fallback = Index{0},
-       .what = "added to `step`: whether steps count from 1 or from 0",
-       .least = 0,
+       .what = "added to `step` in 1 - beta^t; -1: the first step is 0 there, which is no number at step 1",
+       .least = -1,
        .most = 1,
        .convention = true,
-       .others = {Index{0}, Index{1}}}};
+       .others = {Index{-1}, Index{0}, Index{1}}}};
   return all;
 }
 
@@ -69,6 +70,8 @@ void twin(Twin& t) {
   const Var m = moving_mean(t, "beta1", t.in("m"), g), v = moving_mean(t, "beta2", t.in("v"), g * g);
   const Var m_kept = t.out("m", stored(c, m)), v_kept = t.out("v", stored(c, v));
   const bool fresh = c.word("update_from") == "fresh";
+  require(c.attribute<Index>("step") + c.attribute<Index>("step_shift") > 0, "step_shift",
+          "makes step 1 step 0; its moments would be divided by 0");
 
   const Var m_hat = (fresh ? m : m_kept) / correction(t, "beta1", corrected != "none");
   const Var v_now = fresh ? v : v_kept, c_2 = correction(t, "beta2", corrected == "both");
@@ -77,7 +80,7 @@ void twin(Twin& t) {
                                                 : sqrt(v_now / c_2) + eps;
   const Var update = m_hat / size;
   if (decay == "decoupled") t.out("p", p - lr * (update + lambda * p));
-  else if (decay == "coupled") t.out("p", p - lr * update);
+  else if (decay == "coupled" || decay == "none") t.out("p", p - lr * update);
   else if (decay == "without_lr") t.out("p", p - (lr * update + lambda * p));
   else t.out("p", (1 - lr * lambda) * (p - lr * update));
 }
@@ -186,6 +189,7 @@ TwinOp adamw() {
   op.kinds = {{"ordinary", "step 1000, FP32 moments", sizes},
               {"bf16", "step 1000, BF16 moments", sizes, bf16},
               {"first", "step 1 from moments of 0: every update is +-lr", sizes, {{"step", Index{1}}}},
+              {"second", "step 2: the corrections are large", sizes, {{"step", Index{2}}}},
               {"late", "step 100000: nothing is left to correct", sizes, {{"step", Index{100000}}}},
               {"ragged", "an odd number", {{"N", 77}}},
               {"small", "gradients of 1e-10: eps counts", sizes, {{"step", Index{3}}}},

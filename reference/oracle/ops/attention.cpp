@@ -22,8 +22,9 @@ const std::vector<AttributeSpec>& conventions() {
       convention("softmax_mscale", {"squared", "once", "none", "rotary_only"},
                  "YaRN's temperature in the softmax scale; the last one squared, on the rotary part only"),
       convention("softmax_width", {"head", "content", "latent"}, "1 / sqrt of d_h + d_r, of d_h, or of d_c + d_r"),
-      convention("causal", {"all_before", "new_tokens_only", "no_mask"},
-                 "a token sees those before it; those before it of this call only; all"),
+      convention("causal", {"all_before", "new_tokens_only", "not_itself", "one_ahead", "no_mask"},
+                 "a token sees itself and those before it; of these only those of this call; those before it alone "
+                 "(the first sees itself); one more; all"),
       convention("probabilities", {"fp32", "bf16"}, "as they are, or rounded to BF16 before they meet the values")};
   return all;
 }
@@ -106,10 +107,9 @@ Tensors drawn_mla_weights(const Sizes& sizes, Random& random, const std::string&
   Tensors weights;
   for (const TensorSpec& spec : mla_weight_specs(prefix)) {
     const std::vector<Index> shape = shape_of(spec.shape, sizes);
-    const Index inputs = std::max<Index>(shape.back(), 1);
+    const auto inputs = static_cast<double>(std::max<Index>(shape.back(), 1));
     weights[spec.name] =
-        shape.size() == 1 ? tensor((normals(1, shape[0], random, 0.1).array() + 1).matrix(), shape)
-                          : tensor(normals(shape[0], shape[1], random, 1.5 / std::sqrt(static_cast<double>(inputs))));
+        shape.size() == 1 ? normals(shape, random, 0.1, 1) : normals(shape, random, 1.5 / std::sqrt(inputs));
   }
   return weights;
 }
@@ -121,7 +121,6 @@ Var MlaTwin::forward(Var h, std::optional<Var> cache) const {
   const Index n_h = whole(c, "n_h"), d_h = whole(c, "d_h"), d_r = whole(c, "d_r"), d_v = whole(c, "d_v");
   const Index d_c = in("kv_norm").cols(), S = cache ? cache->rows() : 0;
   const double eps = c.word("latent_eps") == "eps" ? c.attribute<double>("eps") : 1e-6;
-  const std::string &layout = c.word("layout"), &direction = c.word("direction");
   const Turns table = turns(t, frequencies(t.tape, c, d_r), d_r);
 
   const Var c_Q = out("c_Q", product(h, in("wq_a")));  // (6)
@@ -135,7 +134,7 @@ Var MlaTwin::forward(Var h, std::optional<Var> cache) const {
     const Var root = sqrt((1.0 / static_cast<double>(d_c + d_r)) * row_sums(all * all) + eps);
     c_hat = c_KV / root * in("kv_norm"), k = k / root;
   }
-  Var k_R = out("k_R", rotated(k, 1, table, layout, direction));  // (3)
+  Var k_R = out("k_R", rotated(c, k, 1, table));  // (3)
   if (cache) {
     const Var all = below({*cache, out("new_cache", beside({c_hat, k_R}))});
     c_hat = columns(all, 0, d_c), k_R = columns(all, d_c, d_r);
@@ -144,14 +143,15 @@ Var MlaTwin::forward(Var h, std::optional<Var> cache) const {
   const auto [content, rotary] = softmax_scales(c, d_c);
   const std::string& mask = c.word("causal");
   const auto sees = [&mask, S](Index i, Index j) {
-    return mask == "no_mask" || (j <= S + i && (mask == "all_before" || j >= S));
+    const Index itself = S + i, last = mask == "not_itself" && itself > 0 ? itself - 1 : itself + (mask == "one_ahead");
+    return mask == "no_mask" || (j <= last && (mask != "new_tokens_only" || j >= S));
   };
   std::vector<Var> o;
   for (Index i = 0; i < n_h; ++i) {
     const bool q_per_head = c.word("wq_b_layout") == "per_head", kv_per_head = c.word("wkv_b_layout") == "per_head";
     const Var q_C = product(c_Q_hat, rows(in("wq_b"), part_rows(q_per_head, n_h, i, d_h, d_r, 0)));  // (7)
-    const Var q_R = rotated(product(c_Q_hat, rows(in("wq_b"), part_rows(q_per_head, n_h, i, d_h, d_r, 1))), 1, table,
-                            layout, direction);  // (8)
+    const Var q = product(c_Q_hat, rows(in("wq_b"), part_rows(q_per_head, n_h, i, d_h, d_r, 1)));
+    const Var q_R = rotated(c, q, 1, table);  // (8)
     const Var W_UK = rows(in("wkv_b"), part_rows(kv_per_head, n_h, i, d_h, d_v, 0));
     const Var W_UV = rows(in("wkv_b"), part_rows(kv_per_head, n_h, i, d_h, d_v, 1));
     const Var q_content = absorbed ? product(q_C, transposed(W_UK)) : q_C;

@@ -153,8 +153,7 @@ Tensors drawn_inputs(const std::string& kind, bool sequence_wise, const Sizes& s
   for (Index i = 0; i < s.size(); ++i) s.data()[i] = static_cast<float>(1 / (1 + std::exp(-2 * random.normal())));
   if (kind == "ties") s = sprinkled(std::move(s), {0.5f, 0.25f}, 1, random);
   if (kind == "collapsed" && K_r <= N_r) s.leftCols(K_r).array() += 1;
-  if (kind == "zeros")
-    for (Index t = 0; t < T; t += 3) s.row(t).setZero();
+  if (kind == "zeros") set_third_rows_to_zero(s);
   if (kind == "tiny") s *= 0x1p-120f;
   std::vector<std::int64_t> experts(static_cast<std::size_t>(T * K_r));
   for (std::int64_t& expert : experts) expert = random.below(std::max<Index>(N_r, 1));

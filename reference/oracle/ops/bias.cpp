@@ -18,6 +18,7 @@ const std::vector<AttributeSpec>& readings() {
       convention("direction", {"to_balance", "away"}, "overloaded experts lose, or gain"),
       convention("centred", {"no", "yes"}, "whether the mean of the updates is taken off, as torchtitan does"),
       convention("mean_over", {"all", "loaded"}, "all experts, or those that have a load"),
+      convention("compared", {"exactly", "fp32"}, "load and mean as they are, or each rounded to FP32 first"),
       convention("kept_in", {"fp32", "bf16"}, "the bias is FP32, or rounded to BF16")};
   return all;
 }
@@ -36,10 +37,13 @@ void twin(Twin& t) {
   const auto idle = t.call.word("mean_over") == "loaded" ? std::ranges::count(load, Index{0}) : 0;
   const double n = static_cast<double>(std::ssize(load) - idle), gamma = t.call.attribute<double>("gamma");
   const std::string& rule = t.call.word("rule");
+  const bool in_fp32 = t.call.word("compared") == "fp32";
   Estimate step(1, std::ssize(load));
   double sum = 0;
   for (Index i = 0; i < step.cols; ++i) {
-    const double above = n * static_cast<double>(load[static_cast<std::size_t>(i)]) - total;  // exact, n times
+    const auto tokens = static_cast<double>(load[static_cast<std::size_t>(i)]);
+    const double above = in_fp32 ? n * (static_cast<float>(tokens) - double{static_cast<float>(total / n)})
+                                 : n * tokens - total;  // exact, n times
     const double violation = total == 0 ? 0 : -above / total;
     const double sign = above > 0 ? -1 : above < 0 ? 1 : 0;
     step(0, i).value = rule == "sign" ? sign : rule == "tanh" ? std::tanh(violation) : violation;
@@ -71,6 +75,7 @@ Tensors drawn_inputs(const std::string& kind, const Sizes& sizes, Random& random
     n = random.below(kind == "large" ? 1 << 30 : 200);
     if (kind == "equal") n = 8;
     if (kind == "one_off") n = 1000000;
+    if (kind == "beyond_fp32") n = (1 << 24) + random.below(4);
     if (kind == "idle" && random.below(2) == 0) n = 0;
   }
   if (kind == "one_off" && N_r > 1) ++load[0], --load[1];
@@ -83,9 +88,10 @@ TwinOp bias_update() {
   op.name = "bias_update";
   op.what = "b_i += gamma sign(mean load - load_i) after each step: balancing without a loss (section 2.1.2, Eq. 16)";
   op.contract =
-      "The load is compared with the mean exactly: as N_r load_i with the sum of all. Equal: unchanged. One FP32 "
-      "addition. The load is that of the whole step over all ranks, each token counted once. Differs from the report: "
-      "it does not say what equality does.";
+      "The load is compared with the mean exactly: as N_r load_i with the sum of all. Equal: unchanged. A mean in FP32 "
+      "differs where loads are some 2^24 and more, and how depends on the order of its sum: compared=fp32 is that of "
+      "one rounding. One FP32 addition. The load is that of the whole step over all ranks, each token counted once. "
+      "Differs from the report: it does not say what equality does.";
   op.inputs = {{"b", {Dtype::f32}, {"N_r"}, "biases of the experts"},
                {"load", {Dtype::i64, Dtype::i32}, {"N_r"}, "tokens that each expert got, 0 to 2^40"}};
   op.outputs = {{"b", {Dtype::f32}, {"N_r"}, "of the next step"}};
@@ -104,10 +110,9 @@ TwinOp bias_update() {
               {"equal", "all loads are equal: nothing moves", sizes},
               {"one_off", "loads of a million but for two, one above and one below", sizes},
               {"idle", "half of the experts have no token", sizes},
-              {"large", "loads up to 2^30", sizes}};
-  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+              {"large", "loads up to 2^30", sizes},
+              {"beyond_fp32", "loads of 2^24 to 2^24 + 3, of which FP32 has every other one", sizes}};
+  op.draw = by_kind_and_sizes(drawn_inputs);
   t.twin = twin;
   t.forward = forward;
   return t;

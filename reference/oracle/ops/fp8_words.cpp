@@ -79,12 +79,7 @@ void demand_product(const Case& c, const char* depth, bool with_W) {
 }
 
 FloatMatrix before_quantising(const std::string& kind, Index rows, Index cols, Random& random) {
-  if (kind == "one_signed") return positives(rows, cols, random);
-  FloatMatrix m = kind == "sizes" ? rows_of_many_sizes(rows, cols, random, 8) : normals(rows, cols, random);
-  if (kind == "outliers") return sprinkled(std::move(m), {300.0f, -300.0f}, 200, random);
-  if (kind == "zeros")
-    for (Index i = 0; i < rows; i += 3) m.row(i).setZero();
-  return m;
+  return of_kind(kind, rows, cols, random, {.spread = 8, .every = 200});
 }
 
 void put_quantised(Tensors& inputs, const std::string& name, const FloatMatrix& m, Groups groups) {

@@ -98,9 +98,7 @@ TwinOp gate() {
       .limits = {},
       .imitate = {},
       .kinds = gate_kinds(),
-      .draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-        return drawn_inputs(kind, s, random);
-      }};
+      .draw = by_kind_and_sizes(drawn_inputs)};
   t.op.demands = demand_selection;
   t.twin = gate_twin;
   t.forward = gate_forward;

@@ -15,6 +15,7 @@ namespace {
 std::vector<AttributeSpec> conventions(Ffn ffn) {
   std::vector<AttributeSpec> all{
       convention("norm_place", {"before", "after"}, "x + F(norm(x)), or norm(x + F(x))"),
+      convention("ffn_eps", {"eps", "1e-05"}, "of the RMSNorm before the FFN: eps too, or 1e-5 whatever eps is"),
       convention("branches", {"in_turn", "parallel"}, "the FFN reads the output of attention, or what attention read"),
       convention("activated", {"w1", "w3"}, "which of the two projections goes through silu")};
   if (ffn == Ffn::moe)
@@ -30,7 +31,8 @@ Var ffn_of(const Case& c, Var u, Var w1, Var w2, Var w3) {
 }
 
 Var norm_of(Twin& t, Var x, const std::string& gain) {
-  return rms_normalised(x, t.in(gain), t.call.attribute<double>("eps"));
+  const bool own_eps = gain.ends_with("ffn_norm") && t.call.word("ffn_eps") != "eps";
+  return rms_normalised(x, t.in(gain), own_eps ? 1e-5 : t.call.attribute<double>("eps"));
 }
 
 std::vector<Index> counted_from(Index begin, Index count) {
@@ -148,13 +150,10 @@ Tensors drawn_layer_weights(Ffn ffn, const Sizes& sizes, Random& random, const s
   for (const TensorSpec& spec : layer_weight_specs(ffn, prefix)) {
     if (weights.contains(spec.name)) continue;
     const std::vector<Index> shape = shape_of(spec.shape, sizes);
-    const Index inputs = std::max<Index>(shape.back(), 1);
-    Index elements = 1;
-    for (const Index n : shape) elements *= n;
-    FloatMatrix values = normals(1, elements, random, 1 / std::sqrt(static_cast<double>(inputs)));
-    if (spec.name.ends_with("_norm")) values = (normals(1, elements, random, 0.1).array() + 1).matrix();
-    if (spec.name.ends_with("gate_bias")) values = normals(1, elements, random, 0.05);
-    weights[spec.name] = tensor(values, shape);
+    const auto inputs = static_cast<double>(std::max<Index>(shape.back(), 1));
+    weights[spec.name] = spec.name.ends_with("_norm")       ? normals(shape, random, 0.1, 1)
+                         : spec.name.ends_with("gate_bias") ? normals(shape, random, 0.05)
+                                                            : normals(shape, random, 1 / std::sqrt(inputs));
   }
   return weights;
 }

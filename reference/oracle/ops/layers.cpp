@@ -40,13 +40,11 @@ Tensors drawn_inputs(Ffn ffn, const std::string& kind, const Sizes& s, Random& r
   const Index T = s.at("T"), first = kind == "far" ? 600 : 0;
   FloatMatrix x = normals(T, s.at("d"), random);
   if (kind == "sizes") x = rows_of_many_sizes(T, s.at("d"), random, 6);
-  if (kind == "small") x *= 1e-3f;
+  if (kind.starts_with("small")) x *= 1e-3f;
+  if (kind == "small_stream") inputs["wo"] = tensor(FloatMatrix(1e-3f * float_matrix(inputs.at("wo"))));
   inputs["x"] = tensor(x);
-  std::vector<std::int64_t> positions;
-  for (Index t = 0; t < T; ++t) positions.push_back(first + t);
-  inputs["positions"] = tensor(positions, {T});
-  if (kind == "negative_bias")
-    inputs["gate_bias"] = tensor((normals(1, s.at("N_r"), random, 0.05).array() - 2).matrix(), {s.at("N_r")});
+  inputs["positions"] = consecutive(first, T);
+  if (kind == "negative_bias") inputs["gate_bias"] = normals({s.at("N_r")}, random, 0.05, -2);
   return inputs;
 }
 
@@ -86,6 +84,8 @@ TwinOp layer(Ffn ffn) {
   op.kinds = {{"ordinary", "N(0, 1), positions from 0", sizes, extended},
               {"far", "positions from 600", sizes, extended},
               {"small", "tokens N(0, 0.001^2): eps counts", sizes, extended},
+              {"small_stream", "tokens N(0, 0.001^2) and as little from attention: eps counts before the FFN too",
+               sizes, extended},
               {"sizes", "tokens 2^-6 to 2^6 times as large", sizes, extended},
               {"two_mscales", "mscale and mscale_all_dim differ", sizes, two_mscales}};
   if (moe) op.kinds.push_back({"negative_bias", "biases around -2: a mask of zeros would win", sizes, extended});

@@ -48,11 +48,7 @@ std::optional<Tensors> backward(const Case& c) {
 }
 
 FloatMatrix numbers(const std::string& kind, Index rows, Index cols, Random& random) {
-  if (kind == "one_signed") return positives(rows, cols, random);
-  FloatMatrix m = kind == "sizes" ? rows_of_many_sizes(rows, cols, random, 12) : normals(rows, cols, random);
-  if (kind == "outliers") m = sprinkled(std::move(m), {3000.0f, -3000.0f}, 50, random);
-  if (kind == "zeros")
-    for (Index i = 0; i < rows; i += 3) m.row(i).setZero();
+  FloatMatrix m = of_kind(kind, rows, cols, random, {.outlier = 3000});
   if (kind == "cancelling" && cols > 1) m.rightCols(cols / 2) = m.leftCols(cols / 2);
   return m;
 }

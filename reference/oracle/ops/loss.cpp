@@ -15,8 +15,8 @@ namespace {
 
 const std::vector<AttributeSpec>& readings() {
   static const std::vector<AttributeSpec> all{
-      convention("reduction", {"mean", "sum", "mean_of_all"},
-                 "over the tokens that count, by their number; not divided; divided by all tokens"),
+      convention("reduction", {"mean", "sum", "mean_of_all", "mean_less_one"},
+                 "over the tokens that count, by their number; not divided; divided by all T tokens; by T - 1"),
       convention("logits_rounding", {"fp32", "bf16"}, "logits are used as they are, or rounded to BF16 first")};
   return all;
 }
@@ -35,8 +35,11 @@ std::vector<Token> targets_of(const Case& c) {
 
 /// What the sum over tokens is multiplied by.
 double weight_of(const Case& c, const std::vector<Token>& targets) {
-  if (c.word("reduction") == "sum") return 1;
-  const auto uncounted = c.word("reduction") == "mean" ? std::ranges::count(targets, no_target) : 0;
+  const std::string& reduction = c.word("reduction");
+  if (reduction == "sum") return 1;
+  const auto uncounted = reduction == "mean"            ? std::ranges::count(targets, no_target)
+                         : reduction == "mean_less_one" ? 1
+                                                        : 0;
   return 1 / static_cast<double>(std::max<Index>(std::ssize(targets) - uncounted, 1));
 }
 
@@ -135,9 +138,7 @@ TwinOp cross_entropy() {
               {"masked", "a third of the logits is -infinity", sizes},
               {"sizes", "tokens 2^-7 to 2^7 times as large", sizes},
               {"special", "a few NaN", sizes}};
-  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+  op.draw = by_kind_and_sizes(drawn_inputs);
   op.demands = [](const Case& c) {
     if (c.sizes.at("T") > 0) demand_at_least(c, "V", 1, " where there are tokens");
     if (c.inputs.contains("targets")) targets_of(c);

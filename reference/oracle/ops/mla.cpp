@@ -54,9 +54,7 @@ Tensors drawn_tokens(const std::string& kind, const Sizes& s, Random& random, In
   if (kind == "equal_tokens")
     for (Index t = 1; t < T; ++t) h.row(t) = h.row(0);
   inputs["h"] = tensor(h);
-  std::vector<std::int64_t> positions;
-  for (Index t = 0; t < T; ++t) positions.push_back(first + t);
-  inputs["positions"] = tensor(positions, {T});
+  inputs["positions"] = consecutive(first, T);
   return inputs;
 }
 

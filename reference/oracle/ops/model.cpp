@@ -208,19 +208,13 @@ Tensors drawn_inputs(const std::string& kind, const Sizes& s, Random& random) {
     inputs.merge(drawn_layer_weights(ffn, s, random, prefix));
   for (const TensorSpec& spec : whole_model_weights()) {
     const std::vector<Index> shape = shape_of(spec.shape, s);
-    Index count = 1;
-    for (const Index n : shape) count *= n;
-    const bool gain = shape.size() == 1;
-    FloatMatrix m = normals(1, count, random, gain ? 0.1 : spec.name == "embedding" ? 1 : 0.2);
-    if (gain) m.array() += 1;
-    if (kind == "small" && spec.name == "embedding") m *= 1e-3f;
-    inputs[spec.name] = tensor(m, shape);
+    const double std = spec.name != "embedding" ? 0.2 : kind == "small" ? 1e-3 : 1;
+    inputs[spec.name] = shape.size() == 1 ? normals(shape, random, 0.1, 1) : normals(shape, random, std);
   }
-  std::vector<std::int64_t> tokens, positions;
-  for (Index t = 0; t < s.at("T"); ++t) positions.push_back(t);
+  std::vector<std::int64_t> tokens;
   for (Index t = 0; t <= s.at("T"); ++t)
     tokens.push_back(random.below(std::max<Index>(1, kind == "repeats" ? 3 : s.at("V"))));
-  inputs["positions"] = tensor(positions, {s.at("T")});
+  inputs["positions"] = consecutive(0, s.at("T"));
   inputs["tokens"] = tensor(tokens, {s.at("T") + 1});
   return inputs;
 }
@@ -272,9 +266,7 @@ std::vector<Op> model_ops() {
               {"two_mscales", "mscale and mscale_all_dim differ", sizes, two_mscales},
               {"as_printed", "M reads [hidden; embedding]", sizes, printed},
               {"raw", "the MTP module reads what the final norm reads", sizes, raw}};
-  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+  op.draw = by_kind_and_sizes(drawn_inputs);
   op.demands = [](const Case& c) {
     demand_at_least(c, "T", 2, ", for a target of the MTP module");
     demand_at_least(c, "V", 1);

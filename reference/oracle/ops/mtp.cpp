@@ -70,10 +70,8 @@ Tensors drawn_inputs(const std::string& kind, const Sizes& s, Random& random) {
   if (kind == "sizes") h = rows_of_many_sizes(T, d, random, 12);
   if (kind == "outliers") h = sprinkled(std::move(h), {300.0f, -300.0f}, 50, random);
   if (kind == "small") e *= 1e-2f;
-  if (kind == "zeros")
-    for (Index t = 0; t < T; t += 3) e.row(t).setZero();
-  FloatMatrix g_h = (normals(1, d, random, 0.1).array() + 1).matrix();
-  FloatMatrix g_e = (normals(1, d, random, 0.1).array() + 1).matrix();
+  if (kind == "zeros") set_third_rows_to_zero(e);
+  FloatMatrix g_h = gains(d, random), g_e = gains(d, random);
   if (kind == "cancelling") e = h * 1.001f, g_e = g_h, M.rightCols(d) = -M.leftCols(d);
   return {{"h", tensor(h)}, {"e", tensor(e)}, {"g_h", tensor(g_h, {d})}, {"g_e", tensor(g_e, {d})}, {"M", tensor(M)}};
 }
@@ -110,9 +108,7 @@ TwinOp mtp_input() {
               {"outliers", "one channel in 50 is 300 times larger", sizes},
               {"zeros", "every third embedding is zero", sizes},
               {"cancelling", "the halves of M cancel what they read", sizes}};
-  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+  op.draw = by_kind_and_sizes(drawn_inputs);
   op.demands = [](const Case& c) { demand_at_least(c, "d", 1); };
   t.twin = twin;
   t.forward = forward;

@@ -45,12 +45,8 @@ std::optional<Tensors> backward(const Case& c) {
 
 Tensors drawn_inputs(const std::string& kind, const Sizes& s, Random& random) {
   const Index T = s.at("T"), d = s.at("d");
-  FloatMatrix x = normals(T, d, random), g = (normals(1, d, random, 0.1).array() + 1).matrix();
+  FloatMatrix x = of_kind(kind, T, d, random), g = gains(d, random);
   if (kind == "small") x *= 1e-3f;
-  if (kind == "sizes") x = rows_of_many_sizes(T, d, random, 12);
-  if (kind == "outliers") x = sprinkled(std::move(x), {300.0f, -300.0f}, 50, random);
-  if (kind == "zeros")
-    for (Index t = 0; t < T; t += 3) x.row(t).setZero();
   return {{"x", tensor(x)}, {"g", tensor(g, {d})}};
 }
 
@@ -97,9 +93,7 @@ std::vector<Op> norm_ops() {
                 {"sizes", "tokens 2^-12 to 2^12 times as large", sizes},
                 {"outliers", "one channel in 50 is 300 times larger", sizes},
                 {"zeros", "every third token is zero", sizes}};
-  t.op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+  t.op.draw = by_kind_and_sizes(drawn_inputs);
   t.op.demands = [](const Case& c) { demand_at_least(c, "d", 1); };
   t.twin = twin;
   t.forward = forward;

@@ -101,7 +101,7 @@ Tensor drawn_experts(const std::string& kind, const Sizes& s, Random& random) {
 }
 
 FloatMatrix numbers(const std::string& kind, Index rows, Index cols, Random& random) {
-  FloatMatrix m = kind == "sizes" ? rows_of_many_sizes(rows, cols, random, 12) : normals(rows, cols, random);
+  FloatMatrix m = of_kind(kind, rows, cols, random);
   if (kind == "special") m = sprinkled(std::move(m), {std::numeric_limits<float>::quiet_NaN(), -0.0f}, 50, random);
   return m;
 }

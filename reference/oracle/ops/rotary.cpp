@@ -22,6 +22,8 @@ const std::vector<AttributeSpec>& conventions() {
       convention("betas", {"fast_first", "swapped"}, "the ramp begins at beta_fast's pair and ends at beta_slow's"),
       convention("cos_sin_factor", {"ratio", "mscale", "none"},
                  "mscale's temperature over mscale_all_dim's, as in transformers; mscale's alone; 1"),
+      convention("frequencies", {"fp32", "bf16"},
+                 "f_i as they are, or rounded to BF16, as a buffer cast with its model"),
       convention("tables", {"fp32", "bf16"}, "cos and sin are used as they are, or rounded to BF16")};
   return all;
 }
@@ -77,6 +79,19 @@ Var positions_of(Tape& tape, const Case& c) {
   for (Index t = 0; t < out.rows; ++t)
     out(t, 0).value = static_cast<double>(numbers[static_cast<std::size_t>(t)] + c.attribute<Index>("first_position"));
   return tape.input(std::move(out));
+}
+
+/// Radians per position before anything rounds them on purpose, [1, width/2].
+Var unrounded_frequencies(Tape& tape, const Case& c, Index width) {
+  const std::string kind = interpolates(c) ? c.word("interpolation") : "none";
+  const double s = number(c, "yarn_factor"), n = static_cast<double>(width);
+  const double theta = number(c, "theta") * (kind == "ntk" ? std::pow(s, n / (n - 2)) : 1);
+  const Var f = tape.constant(1) / powers(tape, theta, width);
+  if (kind == "none" || kind == "ntk") return f;
+  const Var slowed = f / tape.constant(s);
+  if (kind == "linear") return slowed;
+  const Var share = ramp(tape, c, width);
+  return slowed * share + f * (tape.constant(1) - share);
 }
 
 double factor_on_tables(const Case& c) {
@@ -194,15 +209,8 @@ bool interpolates(const Case& c) {
 double temperature(const Case& c, double m) { return 0.1 * m * std::log(number(c, "yarn_factor")) + 1; }
 
 Var frequencies(Tape& tape, const Case& c, Index width) {
-  const std::string kind = interpolates(c) ? c.word("interpolation") : "none";
-  const double s = number(c, "yarn_factor"), n = static_cast<double>(width);
-  const double theta = number(c, "theta") * (kind == "ntk" ? std::pow(s, n / (n - 2)) : 1);
-  const Var f = tape.constant(1) / powers(tape, theta, width);
-  if (kind == "none" || kind == "ntk") return f;
-  const Var slowed = f / tape.constant(s);
-  if (kind == "linear") return slowed;
-  const Var share = ramp(tape, c, width);
-  return slowed * share + f * (tape.constant(1) - share);
+  const Var f = unrounded_frequencies(tape, c, width);
+  return c.word("frequencies") == "bf16" ? in_format(f, FormatId::bf16) : f;
 }
 
 Turns turns(Twin& t, Var f, Index width) {
@@ -221,18 +229,24 @@ std::vector<AttributeSpec> rotation_attributes() {
       convention("layout", {"interleaved", "half", "interleaved_to_half"},
                  "pair i is channels 2i and 2i + 1 (the released weights), or i and i + W/2 (rotate half), or is read "
                  "like the first and written like the second (transformers' rope_interleave)"),
-      convention("direction", {"forward", "backward"}, "the sign of the angle")};
+      convention("direction", {"forward", "backward"}, "the sign of the angle"),
+      convention("rotation", {"fp32", "bf16"},
+                 "in FP32, or all in BF16: channels, cos and sin, each product and each sum, gradients too")};
 }
 
-Var rotated(Var x, Index heads, const Turns& table, const std::string& layout, const std::string& direction) {
+Var rotated(const Case& call, Var x, Index heads, const Turns& table) {
+  const std::string& layout = call.word("layout");
+  const auto kept = [in_bf16 = call.word("rotation") == "bf16"](Var v) { return in_bf16 ? in_bf16_both_ways(v) : v; };
+  const auto times = [&kept](Var channels, Var factors) { return kept(kept(channels) * factors); };
   const Index half = x.cols() / 2;
   std::vector<Index> token_of_row;
   for (Index row = 0; row < x.rows(); ++row) token_of_row.push_back(row / heads);
-  const Var c = rows(table.cos, token_of_row);
-  const Var s = (direction == "forward" ? 1.0 : -1.0) * rows(table.sin, token_of_row);
-  const Var pairs = columns(x, halves(x.cols(), layout != "half"));
+  const Var c = kept(rows(table.cos, token_of_row));
+  const Var s = (call.word("direction") == "forward" ? 1.0 : -1.0) * kept(rows(table.sin, token_of_row));
+  const Var pairs = kept(columns(x, halves(x.cols(), layout != "half")));
   const Var a = columns(pairs, 0, half), b = columns(pairs, half, half);
-  return columns(beside({a * c - b * s, a * s + b * c}), inverse(halves(x.cols(), layout == "interleaved")));
+  const Var turned = beside({kept(times(a, c) - times(b, s)), kept(times(a, s) + times(b, c))});
+  return columns(turned, inverse(halves(x.cols(), layout == "interleaved")));
 }
 
 std::vector<std::int64_t> drawn_positions(const std::string& kind, Index T, Index max_length, Random& random) {

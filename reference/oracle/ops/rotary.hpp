@@ -25,10 +25,10 @@ struct Turns {
   Var cos, sin;
 };
 Turns turns(Twin& t, Var f, Index width);
-/// Which channels form a pair, and the sign of the angle.
+/// Which channels form a pair, the sign of the angle, and what the rotation is computed in.
 std::vector<AttributeSpec> rotation_attributes();
 /// The heads of each token, [T heads, width], turned by their token's angles.
-Var rotated(Var x, Index heads, const Turns& table, const std::string& layout, const std::string& direction);
+Var rotated(const Case& call, Var x, Index heads, const Turns& table);
 /// 0.1 m ln(s) + 1.
 double temperature(const Case& c, double m);
 

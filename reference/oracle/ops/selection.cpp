@@ -55,7 +55,8 @@ Selection::Selection(const Case& c, Index experts)
       kept_groups(c.attribute<Index>("kept_groups")),
       group_score(c.word("group_score")),
       zero_mask(c.word("mask") == "zero"),
-      highest_wins(c.word("ties") == "highest_index"),
+      highest_group_wins(c.word("ties") == "highest_index" || c.word("ties") == "highest_group"),
+      highest_expert_wins(c.word("ties") == "highest_index" || c.word("ties") == "highest_expert"),
       unbiased_groups(c.word("bias") == "experts_only") {
   validate(GateConfig{.N_r = N_r,
                       .K_r = K_r,
@@ -70,11 +71,11 @@ Selection::Choice Selection::choose(const Doubles& s, const Doubles& b) const {
   const std::ptrdiff_t size = N_r / num_groups;
   for (Index k = 0; k < num_groups; ++k)
     groups.push_back(score_of(group_score, {grouped.begin() + k * size, grouped.begin() + (k + 1) * size}));
-  const Best kept = largest(groups, kept_groups, highest_wins);
+  const Best kept = largest(groups, kept_groups, highest_group_wins);
   for (Index i = 0; i < N_r; ++i)
     if (std::ranges::find(kept.indices, group_of(i)) == kept.indices.end())
       scores[static_cast<std::size_t>(i)] = zero_mask ? 0 : -infinity;
-  const Best chosen = largest(scores, K_r, highest_wins);
+  const Best chosen = largest(scores, K_r, highest_expert_wins);
   Choice choice{kept.indices, chosen.indices, std::min(kept.margin, chosen.margin)};
   std::ranges::sort(choice.groups);
   return choice;
@@ -107,7 +108,7 @@ bool Selection::explains(const std::vector<Index>& experts, const Doubles& s, co
   };
   for (Index i = 0; i < N_r; ++i)
     if (std::ranges::find(groups, group_of(i)) == groups.end()) scores[static_cast<std::size_t>(i)] = masked(i);
-  std::vector<Index> best = largest(scores, K_r, highest_wins).indices, wanted = experts;
+  std::vector<Index> best = largest(scores, K_r, highest_expert_wins).indices, wanted = experts;
   std::ranges::sort(best), std::ranges::sort(wanted);
   return best == wanted;
 }
@@ -131,8 +132,8 @@ std::vector<AttributeSpec> selection_attributes() {
            .convention = true},
           {.name = "ties",
            .fallback = std::string("lowest_index"),
-           .what = "which of equal scores is taken",
-           .choices = {"lowest_index", "highest_index"},
+           .what = "which of equal scores: of groups and experts alike, or the highest of the one named alone",
+           .choices = {"lowest_index", "highest_index", "highest_expert", "highest_group"},
            .convention = true},
           {.name = "bias",
            .fallback = std::string("selection"),

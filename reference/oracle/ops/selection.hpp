@@ -9,10 +9,11 @@ namespace dsv3::oracle {
 
 struct Selection {
   Index N_r, K_r, num_groups, kept_groups;
-  std::string group_score;  ///< top2_sum, maximum or sum
-  bool zero_mask;           ///< experts of dropped groups count as 0, not as -infinity
-  bool highest_wins;        ///< of equal scores the highest index
-  bool unbiased_groups;     ///< groups are kept by their scores without bias
+  std::string group_score;   ///< top2_sum, maximum or sum
+  bool zero_mask;            ///< experts of dropped groups count as 0, not as -infinity
+  bool highest_group_wins;   ///< of equal scores the highest index
+  bool highest_expert_wins;  ///< the same
+  bool unbiased_groups;      ///< groups are kept by their scores without bias
 
   /// From the attributes of a gate. Throws std::invalid_argument for sizes that cannot be.
   explicit Selection(const Case& c, Index N_r);

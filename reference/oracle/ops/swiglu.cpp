@@ -73,10 +73,7 @@ Tensors drawn_inputs(const std::string& kind, const Sizes& s, Random& random) {
     gate = (normals(T, f, random, 1e-3).array() - 1.2784645f).matrix();
   if (kind == "sizes") gate = rows_of_many_sizes(T, f, random, 10), up = rows_of_many_sizes(T, f, random, 12);
   if (kind == "outliers") up = sprinkled(std::move(up), {3000.0f, -3000.0f}, 100, random);
-  if (kind == "zeros") {
-    gate = sprinkled(std::move(gate), {0.0f, -0.0f}, 3, random);
-    for (Index t = 0; t < T; t += 3) up.row(t).setZero();
-  }
+  if (kind == "zeros") gate = sprinkled(std::move(gate), {0.0f, -0.0f}, 3, random), set_third_rows_to_zero(up);
   if (kind == "special") {
     gate = sprinkled(std::move(gate), {nan, infinity}, 50, random);
     up = sprinkled(std::move(up), {nan}, 50, random);
@@ -105,9 +102,7 @@ TwinOp swiglu_op() {
               {"outliers", "one up in 100 is 3000", sizes},
               {"zeros", "zeros of both signs, and rows of zeros", sizes},
               {"special", "NaN, and gates of +infinity", sizes}};
-  op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
-    return drawn_inputs(kind, s, random);
-  };
+  op.draw = by_kind_and_sizes(drawn_inputs);
   t.twin = [](Twin& twin) { twin.out("h", swiglu(twin.call, twin.in("gate"), twin.in("up"))); };
   t.forward = forward;
   t.gradients = {"gate", "up"};

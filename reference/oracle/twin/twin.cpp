@@ -133,12 +133,7 @@ Op backward_of(const TwinOp& t) {
   op.draw = [draw = t.op.draw, seeds](const std::string& kind, const Sizes& sizes, const Attributes& attributes,
                                       Random& random) {
     Tensors inputs = draw(kind, sizes, attributes, random);
-    for (const TensorSpec& spec : seeds) {
-      const std::vector<Index> shape = shape_of(spec.shape, sizes);
-      Index count = 1;
-      for (const Index n : shape) count *= n;
-      inputs[spec.name] = tensor(normals(1, count, random), shape);
-    }
+    for (const TensorSpec& spec : seeds) inputs[spec.name] = normals(shape_of(spec.shape, sizes), random);
     return inputs;
   };
   put_twin(op, with_gradients(t), t.backward);

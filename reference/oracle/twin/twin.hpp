@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "reference/oracle/op.hpp"
-#include "reference/oracle/twin/tape.hpp"
+#include "reference/oracle/twin/operators.hpp"
 
 namespace dsv3::oracle {
 
