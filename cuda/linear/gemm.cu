@@ -61,18 +61,19 @@ DSV3_DEVICE void begin_products(float (&d)[width / 2], int step) {
   mma_begin();
 #pragma unroll
   for (int k = 0; k < swizzle_bytes; k += mma_bytes)
-    mma<Mma::bf16>(d, moved_along_k(a_tile, k), moved_along_k(b_tile, k), true);
+    mma<Mma::bf16>(d, moved_along_k(a_tile, k), moved_along_k(b_tile, k), step + k > 0);
   mma_commit();
 }
 
 template <int width>
 DSV3_DEVICE void store_sums(const Result& to, const float (&d)[width / 2], int first_row, int first_col) {
   const int t = thread() % warpgroup_size;
+  const auto code = [&](int i) { return bf16_of(to.steps == 0 ? 0 : d[i]); };
 #pragma unroll
   for (int i = 0; i < width / 2; i += 2) {
     const int row = first_row + warp() / 4 * mma_rows + accumulator_row(t, i), col = first_col + accumulator_col(t, i);
     if (row < to.M && col < to.N)
-      store<2>(to.out + row * to.stride + col, Vec<std::uint16_t, 2>{{bf16_of(d[i]), bf16_of(d[i + 1])}});
+      store<2>(to.out + row * to.stride + col, Vec<std::uint16_t, 2>{{code(i), code(i + 1)}});
   }
 }
 
@@ -88,7 +89,7 @@ tile_each(DSV3_GRID_CONSTANT TensorMap a, DSV3_GRID_CONSTANT TensorMap b, DSV3_G
     for (int step = 0; step < S::count - 1 && step < to.steps; ++step) fill<width>(a, b, row, col, step);
   }
   sync_threads();
-  float d[width / 2] = {};
+  float d[width / 2];  // begun by the first product: set here, they would make all products wait for each other
   for (int step = 0; step < to.steps; ++step) {
     S::full(step).wait(S::parity(step));
     begin_products<width>(d, step);
