@@ -32,7 +32,7 @@ DSV3_DEVICE void copy_decoded(Vec<float, 4>* tile, const Fp8Rows& x, int first, 
   constexpr int pieces = scale_group / piece_codes;
   for (int i = thread(); i < count * pieces; i += threads) {
     const int row = i / pieces, piece = i % pieces;
-    const Piece codes = piece_of(x, first + row, rows, k + piece * piece_codes, K);
+    const Piece codes = piece_at_edge(x, first + row, rows, k + piece * piece_codes, K);
 #pragma unroll
     for (int q = 0; q < piece_codes / 4; ++q) {
       const auto pair = [&](int j) {

@@ -40,11 +40,17 @@ DSV3_DEVICE int tile_row(int i) { return (thread() + i * threads) / pieces_in_ro
 DSV3_DEVICE int tile_byte() { return thread() % pieces_in_row * piece_codes; }
 
 DSV3_DEVICE void load_codes(Codes& codes, const Fp8Gemm& g, const Place& at, int k) {
+  const auto load_all = [&](const auto& piece) {
 #pragma unroll
-  for (int i = 0; i < pieces_each; ++i) {
-    codes.a[i] = piece_of(g.a, at.first_row + tile_row(i), g.M, k + tile_byte(), g.K);
-    codes.b[i] = piece_of(g.b, at.first_col + tile_row(i), g.N, k + tile_byte(), g.K);
-  }
+    for (int i = 0; i < pieces_each; ++i) {
+      codes.a[i] = piece(g.a, at.first_row + tile_row(i), g.M);
+      codes.b[i] = piece(g.b, at.first_col + tile_row(i), g.N);
+    }
+  };
+  const int from = k + tile_byte();
+  if (k + scale_group <= g.K)  // all threads alike: loads do not wait for each other
+    load_all([&](const Fp8Rows& x, int row, int rows) { return whole_piece(x, row, rows, from); });
+  else load_all([&](const Fp8Rows& x, int row, int rows) { return piece_at_edge(x, row, rows, from, g.K); });
 }
 
 DSV3_DEVICE void store_codes(std::byte* stage, const Codes& codes) {
