@@ -57,11 +57,11 @@ void add_interval(Sums& sums, const Fp8Part& a, const Fp8Part& b, Index k, Index
 }
 
 /// Puts the bounds of one product behind those of the others; in `spread` sqrt(sum p^2), to be scaled by the typical
-/// error of all; in `added_to` what dW's own roundings add. `share` collects (error / sqrt(sum p^2))^2 of the elements
-/// that can be counted.
+/// error of all; in `added_to` what dW's own roundings add, in `own` our own errors. `share` collects
+/// (error / sqrt(sum p^2))^2 of the elements that can be counted.
 struct Collected {
   Limit limit;
-  Doubles added_to;
+  Doubles added_to, own;
   double share = 0;
   Index counted = 0, depth = 0;
 
@@ -79,6 +79,7 @@ struct Collected {
                             0x1p-149 * static_cast<double>(intervals));
       limit.spread.push_back(std::sqrt(size));
       added_to.push_back(begin.size() > 0 ? 2 * u * std::abs(begin.data()[i]) : 0);  // ours and theirs round with it
+      own.push_back(error);
       if (size > 0 && std::isfinite(error)) share += error * error / size, ++counted;
     }
     depth = std::max(depth, a.depth);
@@ -92,8 +93,13 @@ Limit any_order_limit(const std::vector<AnyOrderProduct>& products, const Fp8Ari
   for (const AnyOrderProduct& product : products) all.add(product, how.accumulation);
   const double typical = 2 * std::sqrt(all.counted > 0 ? all.share / static_cast<double>(all.counted) : 0);
   const double in_fp32 = 4 * u * std::sqrt(static_cast<double>(all.depth));
-  for (std::size_t i = 0; i < all.limit.spread.size(); ++i)
-    all.limit.spread[i] = std::max((typical + in_fp32) * all.limit.spread[i] + all.added_to[i], 0x1p-149);
+  const auto elements = static_cast<double>(all.limit.spread.size());
+  const double unlikely = 8 * (1 + 8 / std::sqrt(elements));  // spreads; of few elements little is known
+  for (std::size_t i = 0; i < all.limit.spread.size(); ++i) {
+    double &spread = all.limit.spread[i], &bound = all.limit.bound[i];
+    spread = std::max((typical + in_fp32) * spread + all.added_to[i], 0x1p-149);
+    if (std::isfinite(bound)) bound = std::min(bound, unlikely * spread + 4 * all.own[i]);
+  }
   return std::move(all.limit);
 }
 
