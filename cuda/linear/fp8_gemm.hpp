@@ -59,7 +59,8 @@ enum class Rung {
   persistent  ///< blocks that stay, tiles in an order for the L2 cache, their width chosen by a cost model
 };
 
-/// \throws std::invalid_argument where M, N or K is negative, N or out_stride is odd, or a stride or an address is no
+/// \throws std::invalid_argument where M, N or K is negative, N or out_stride is odd, a stride is shorter than what it
+/// separates, or one of codes or an address is no
 /// multiple of 16 bytes (out: of 4).
 void fp8_gemm(const Fp8Gemm& gemm, Rung rung = Rung::persistent, Stream stream = nullptr);
 
