@@ -60,8 +60,7 @@ enum class Rung {
 };
 
 /// \throws std::invalid_argument where M, N or K is negative, N or out_stride is odd, a stride is shorter than what it
-/// separates, or one of codes or an address is no
-/// multiple of 16 bytes (out: of 4).
+/// separates, or a stride of codes or an address is no multiple of 16 bytes (out: of 4).
 void fp8_gemm(const Fp8Gemm& gemm, Rung rung = Rung::persistent, Stream stream = nullptr);
 
 /// For experts, "contiguous": rows of a and out belong to the expert expert_of_block[i / 128] for row i, whose weight
