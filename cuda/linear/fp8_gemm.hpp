@@ -59,8 +59,8 @@ enum class Rung {
   persistent  ///< blocks that stay, tiles in an order for the L2 cache, their width chosen by a cost model
 };
 
-/// \throws std::invalid_argument where M, N or K is negative, N or out_stride is odd, or a stride or an address is no
-/// multiple of 16 bytes (out: of 4).
+/// \throws std::invalid_argument where M, N or K is negative, N or out_stride is odd, a stride is shorter than what it
+/// separates, or a stride of codes or an address is no multiple of 16 bytes (out: of 4).
 void fp8_gemm(const Fp8Gemm& gemm, Rung rung = Rung::persistent, Stream stream = nullptr);
 
 /// For experts, "contiguous": rows of a and out belong to the expert expert_of_block[i / 128] for row i, whose weight

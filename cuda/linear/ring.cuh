@@ -15,6 +15,7 @@
 
 namespace dsv3::cuda {
 
+inline constexpr int warps_each = warpgroup_size / warp_size;
 inline constexpr int multipliers = 2;                                    ///< warpgroups
 inline constexpr int ring_threads = (multipliers + 1) * warpgroup_size;  ///< the last fills the ring
 inline constexpr int most_shared_bytes = 227 * 1024 - 1024;              ///< of a block; the rest for barriers
@@ -42,7 +43,7 @@ struct Ring {
 
   DSV3_DEVICE void init() const {
     if (thread() == 0) {
-      for (int i = 0; i < stages; ++i) full(i).init(1), empty(i).init(multipliers);
+      for (int i = 0; i < stages; ++i) full(i).init(1), empty(i).init(multipliers * warps_each);
       fence_barriers();
     }
     sync_threads();
@@ -109,7 +110,8 @@ DSV3_DEVICE void empty_ring(const Ring<width>& ring, const Problem& problem) {
       const auto scales = problem.template scales<width>(tile, step, first_row + accumulator_row(t, 0), t % 4 * 2);
       ring.full(number).wait(ring.parity(number));
       if (has_rows) multiply_step<width>(sums, ring.a(number) + first_row * swizzle_bytes, ring.b(number));
-      if (t == 0) ring.empty(number).arrive();
+      sync_warp();  // a wait for products is the warp's own: so each of them says that it has read the stage
+      if (lane() == 0) ring.empty(number).arrive();
       if (has_rows) promote(acc, sums, scales);
     }
 #pragma unroll

@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
     run(options);
     return 0;
   } catch (const std::exception& error) {
-    std::cerr << "dsv3_probe: " << error.what() << '\n';
+    std::cerr << error.what() << '\n';
     return 1;
   }
 }

@@ -11,6 +11,9 @@ namespace {
 constexpr GemmShape shapes[] = {{1, 2, 1},     {17, 130, 130},  {130, 64, 384}, {64, 192, 129},
                                 {33, 258, 16}, {128, 128, 128}, {3, 66, 527}};
 
+constexpr Rung all_rungs[] = {Rung::naive, Rung::tiles, Rung::wgmma, Rung::ring, Rung::persistent};
+constexpr Rung tensor_core_rungs[] = {Rung::wgmma, Rung::ring, Rung::persistent};
+
 /// What is too much for a played device.
 std::vector<GemmShape> shapes_here() {
   std::vector<GemmShape> all(std::begin(shapes), std::end(shapes));
@@ -53,10 +56,17 @@ TEST_CASE("naive and tiles have the bits of FP32 sums in ascending order, promot
       }
 }
 
-TEST_CASE("wgmma: odd shapes on several kinds of data") {
-  for (std::uint64_t seed = 100; const GemmShape& shape : shapes_here())
-    for (const Data data : {Data::normal, Data::any}) check_tensor_core(Rung::wgmma, shape, data, ++seed);
-  for (const Data data : all_data) check_tensor_core(Rung::wgmma, {70, 140, 300}, data, 200);
+TEST_CASE("wgmma, ring and persistent: odd shapes on several kinds of data") {
+  for (const Rung rung : tensor_core_rungs) {
+    for (std::uint64_t seed = 100; const GemmShape& shape : shapes_here())
+      for (const Data data : {Data::normal, Data::any}) check_tensor_core(rung, shape, data, ++seed);
+    for (const Data data : all_data) check_tensor_core(rung, {70, 140, 300}, data, 200);
+  }
+}
+
+TEST_CASE("wgmma, ring and persistent: a depth that goes round every ring of stages") {
+  for (const Rung rung : tensor_core_rungs)
+    for (std::uint64_t seed = 300; seed < 302; ++seed) check_tensor_core(rung, {20, 40, 1700}, Data::normal, seed);
 }
 
 TEST_CASE("the test's own ground: FP32 sums and the tensor core's differ on these shapes, and inside the bound") {
@@ -70,11 +80,11 @@ TEST_CASE("the test's own ground: FP32 sums and the tensor core's differ on thes
 
 TEST_CASE("twice the same bits") {
   const GemmCase c({130, 130, 272}, Data::normal, 9);
-  for (const Rung rung : {Rung::naive, Rung::tiles, Rung::wgmma}) CHECK(c.run(rung) == c.run(rung));
+  for (const Rung rung : all_rungs) CHECK(c.run(rung) == c.run(rung));
 }
 
 TEST_CASE("nothing to sum over gives zeros; no rows or columns, nothing at all") {
-  for (const Rung rung : {Rung::naive, Rung::tiles, Rung::wgmma, Rung::ring, Rung::persistent}) {
+  for (const Rung rung : all_rungs) {
     const GemmCase zeros({5, 6, 0}, Data::finite, 1);
     CHECK(first_wrong(zeros.run(rung), zeros, [](Index, Index, std::uint16_t found) { return found == 0; }) == "");
     for (const GemmShape& shape : {GemmShape{0, 6, 40}, GemmShape{5, 0, 40}}) {
