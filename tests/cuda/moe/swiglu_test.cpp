@@ -23,8 +23,10 @@ constexpr bool reference_fuses = true;
 constexpr bool reference_fuses = false;
 #endif
 
+float rounded(float x) { return float_from_bf16(bf16_from_float(x)); }
+
 FloatMatrix in_bf16(FloatMatrix m) {
-  for (Index i = 0; i < m.size(); ++i) m.data()[i] = float_from_bf16(bf16_from_float(m.data()[i]));
+  for (Index i = 0; i < m.size(); ++i) m.data()[i] = rounded(m.data()[i]);
   return m;
 }
 
@@ -144,6 +146,25 @@ TEST_CASE("swiglu: da and db are those of the reference's swiglu_backward, where
   Twin twin(c);
   twin.dx << gradient.da, gradient.db;
   if (reference_fuses) CHECK(backward_differs(c, twin, Scale::fp32) == "");
+}
+
+TEST_CASE("swiglu: the order of the products, by inputs for which another gives another BF16 number") {
+  Case c(12, 128, 8);
+  for (auto* m : {&c.x, &c.dz})
+    for (auto& code : m->codes) code = 0;  // all but one of a group: the scale is that one's
+  Random random(9);
+  const auto draw = [&](double scale) { return rounded(static_cast<float>(scale * random.normal())); };
+  for (int i = 0; i < 12; ++i)
+    for (bool shows = false; !shows;) {
+      const float a = draw(2), b = draw(1), of_z = draw(1), g = c.weight[static_cast<std::size_t>(i)];
+      const float sigma = cuda::sigmoid(a), slope = 1 + a * (1 - sigma), d = of_z * g;
+      if (i % 3 == 0) shows = rounded(d * b * sigma * slope) != rounded(d * b * (sigma * slope));
+      if (i % 3 == 1) shows = rounded(d * a * sigma) != rounded(d * (a * sigma));
+      if (i % 3 == 2) shows = rounded(a * sigma * b * g) != rounded(a * sigma * (b * g));
+      c.x.at(i, 77) = bf16_from_float(a), c.x.at(i, 128 + 77) = bf16_from_float(b);
+      c.dz.at(i, 77) = bf16_from_float(of_z);
+    }
+  check(c);
 }
 
 TEST_CASE("swiglu: gates far out, zeros, subnormals, NaN and infinities, in either half") {
