@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Groups of 128x1 transposed, and blocks of 128x128 in both orders. For each value 2 bytes are read and 1 written (2
-// for blocks in both orders): 4096 x 7168 moves 89 MB (117 MB), a floor of 29.7 us (39 us) at 3.0 TB/s; about 10 (20)
-// operations for each value, which hide behind that.
+// for blocks in both orders): 4096 x 7168 moves 89 MB (117 MB), a floor of 29.7 us (39 us) at 3.0 TB/s; about 8 (14)
+// operations for each value, 8 us (14 us) of the CUDA cores' time.
 //
 // A transposition usually goes through shared memory. Here a lane holds 16 rows of 8 columns (64 registers), so that a
 // warp has whole groups of 128 rows: the largest magnitude of a column is in eight lanes, three shuffles away, two
