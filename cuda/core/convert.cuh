@@ -3,13 +3,12 @@
 /// Conversions between formats, two values at a time as Hopper has them; what an instruction does to a NaN is said
 /// here.
 #pragma once
-#include "cuda/core/kernel.cuh"
+#include "cuda/core/bf16.cuh"
 
 #ifndef __CUDACC__
 #include <algorithm>
 #include <cmath>
 
-#include "reference/formats/bf16.hpp"
 #include "reference/formats/format.hpp"
 #endif
 
@@ -63,10 +62,7 @@ DSV3_DEVICE Whole floor_of(float x) {
 
 #else
 
-inline std::uint32_t two_bf16(float low, float high) {
-  const auto code = [](float x) { return std::isnan(x) ? 0x7FFFu : std::uint32_t{bf16_from_float(x)}; };
-  return code(low) | code(high) << 16;
-}
+inline std::uint32_t two_bf16(float low, float high) { return bf16_of(low) | std::uint32_t{bf16_of(high)} << 16; }
 
 inline std::uint16_t two_fp8(FormatId format, float low, float high) {
   const auto code = [format](float x) { return std::isnan(x) ? 0x7Fu : encode(format, x); };

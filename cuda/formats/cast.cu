@@ -18,7 +18,7 @@ namespace {
 constexpr int threads = 256, rounds = 4;
 
 DSV3_DEVICE float to_float(float x) { return x; }
-DSV3_DEVICE float to_float(std::uint16_t bf16) { return float_of(std::uint32_t{bf16} << 16); }
+DSV3_DEVICE float to_float(std::uint16_t bf16) { return float_of_bf16(bf16); }
 
 template <Fp8 format>
 DSV3_DEVICE std::uint8_t code_of(float x, std::uint32_t converted) {
@@ -100,10 +100,14 @@ decode_all(const std::uint8_t* codes, std::int64_t n, float* x) {
   for_the_rest<width>(n, [&](std::int64_t i) { x[i] = value_of<format>(codes[i]); });
 }
 
+void require_values(std::int64_t n, const void* x, const void* codes, const char* where) {
+  require(n >= 0, where, "there are ", n, " values; it cannot be fewer than none");
+  require(is_aligned(x) && is_aligned(codes), where, "values and codes must begin at multiples of 16 bytes");
+}
+
 template <class T>
 void encode_any(Fp8 format, const T* x, std::int64_t n, std::uint8_t* codes, Stream stream) {
-  require(n >= 0, "encode: the number of values must not be negative");
-  require(is_aligned(x) && is_aligned(codes), "encode: addresses must be multiples of 16");
+  require_values(n, x, codes, "encode");
   const Launch how{.x = num_blocks_for(n, 16 / sizeof(T)), .threads = threads, .stream = stream};
   launch(format == Fp8::e4m3 ? encode_all<Fp8::e4m3, T> : encode_all<Fp8::e5m2, T>, how, x, n, codes);
 }
@@ -119,8 +123,7 @@ void encode(Fp8 format, const std::uint16_t* x, std::int64_t n, std::uint8_t* co
 }
 
 void decode(Fp8 format, const std::uint8_t* codes, std::int64_t n, float* x, Stream stream) {
-  require(n >= 0, "decode: the number of values must not be negative");
-  require(is_aligned(x) && is_aligned(codes), "decode: addresses must be multiples of 16");
+  require_values(n, x, codes, "decode");
   const Launch how{.x = num_blocks_for(n, 4), .threads = threads, .stream = stream};
   launch(format == Fp8::e4m3 ? decode_all<Fp8::e4m3> : decode_all<Fp8::e5m2>, how, codes, n, x);
 }

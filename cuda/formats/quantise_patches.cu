@@ -6,7 +6,8 @@
 // A transposition usually goes through shared memory. Here a lane holds 16 rows of 8 columns (64 registers), so that a
 // warp has whole groups of 128 rows: the largest magnitude of a column is in eight lanes, three shuffles away, two
 // columns in a word; and 16 codes of a column are 16 neighbouring bytes of the transposed matrix, those of eight lanes
-// a line. Neither shared memory nor a barrier is needed; each lane has 16 loads of 16 bytes under way.
+// a line. Only the one scale of a block of 128x128 needs shared memory and a barrier; each lane has 16 loads of 16
+// bytes under way.
 #include "cuda/core/launch.cuh"
 #include "cuda/formats/checks.hpp"
 #include "cuda/formats/quantise.cuh"
@@ -108,12 +109,13 @@ void quantise_128x1_transposed(const Bf16Rows& x, const Fp8Output& out, Scale sc
 
 void quantise_128x128(const Bf16Rows& x, const Fp8Output& out, const Fp8Output* transposed, Scale scale,
                       Stream stream) {
-  const std::string where = "quantise_128x128";
+  const char* const where = "quantise_128x128";
   require_rows(x, where);
   require_output(out, x.cols, ceil_div(x.cols, group_size), where);
   if (transposed != nullptr) {
-    require(transposed->codes != nullptr || x.rows == 0 || x.cols == 0, where + ": nowhere to put transposed codes");
-    require_output(*transposed, x.rows, ceil_div(x.rows, group_size), where);
+    require(transposed->codes != nullptr || x.rows == 0 || x.cols == 0, where,
+            "there is no place for transposed codes");
+    require_output(*transposed, x.rows, ceil_div(x.rows, group_size), where, "the transposed codes");
   }
   if (x.rows == 0 || x.cols == 0) return;
   const Launch how{.x = patches::num_blocks(x.rows, x.cols),

@@ -104,9 +104,9 @@ backward(Bf16Rows x, const float* weight, Bf16Rows dz, Fp8Output dx, float* d_we
   if (d_weight != nullptr && lane() == 0) d_weight[row] = sum;
 }
 
-void require_halves(const Bf16Rows& x, const std::string& where) {
+void require_halves(const Bf16Rows& x, const char* where) {
   require_rows(x, where);
-  require(x.cols % (2 * group_size) == 0, where + ": both halves of x must be multiples of 128 columns");
+  require(x.cols % (2 * group_size) == 0, where, "x has ", x.cols, " columns; each half needs a multiple of 128");
 }
 
 }  // namespace
@@ -121,9 +121,10 @@ void swiglu_quantise(const Bf16Rows& x, const float* weight, const Fp8Output& ou
 
 void swiglu_backward_quantise(const Bf16Rows& x, const float* weight, const Bf16Rows& dz, const Fp8Output& dx,
                               float* d_weight, Scale scale, Stream stream) {
-  const std::string where = "swiglu_backward_quantise";
-  require_halves(x, where), require_rows(dz, where);
-  require(dz.rows == x.rows && dz.cols == x.cols / 2, where + ": dz needs the rows of x and half its columns");
+  const char* const where = "swiglu_backward_quantise";
+  require_halves(x, where), require_rows(dz, where, "dz");
+  require(dz.rows == x.rows && dz.cols == x.cols / 2, where, "x is [", x.rows, ", ", x.cols, "] but dz is [", dz.rows,
+          ", ", dz.cols, "]; it needs the rows of x and half its columns");
   require_output(dx, x.cols, x.rows, where);
   if (x.rows == 0) return;
   const Launch how{.x = ceil_div(x.rows, backward_rows), .threads = backward_threads, .stream = stream};

@@ -93,22 +93,23 @@ using Kernel = void (*)(RmsNormQuantise, Scale);
 constexpr std::array<Kernel, most_pieces> kernels{normalise<1>, normalise<2>, normalise<3>, normalise<4>,
                                                   normalise<5>, normalise<6>, normalise<7>, normalise<8>};
 
-void require_bf16_output(const Bf16Output& out, const Bf16Rows& x, const std::string& where) {
-  if (out.data != nullptr) require_rows({out.data, x.rows, x.cols, out.stride}, where);
+void require_bf16_output(const Bf16Output& out, const Bf16Rows& x, const char* where, const char* name) {
+  if (out.data != nullptr) require_rows({out.data, x.rows, x.cols, out.stride}, where, name);
 }
 
 void require_all(const RmsNormQuantise& what) {
-  const std::string where = "rms_norm_quantise";
+  const char* const where = "rms_norm_quantise";
   const Bf16Rows& x = what.x;
   require_rows(x, where);
-  require(x.cols >= width && x.cols % width == 0 && x.cols <= most_pieces * columns_of_piece,
-          where + ": a row must have a multiple of 8 columns, 8 to 8192");
+  require(x.cols >= width && x.cols % width == 0 && x.cols <= most_pieces * columns_of_piece, where, "x has ", x.cols,
+          " columns; needed is a multiple of 8 from 8 to 8192");
   if (what.residual.data != nullptr) {
-    require_rows(what.residual, where);
-    require(what.residual.rows == x.rows && what.residual.cols == x.cols, where + ": x and residual differ in shape");
+    require_rows(what.residual, where, "the residual");
+    require(what.residual.rows == x.rows && what.residual.cols == x.cols, where, "x is [", x.rows, ", ", x.cols,
+            "] but the residual [", what.residual.rows, ", ", what.residual.cols, "]");
   }
-  require(is_aligned(what.gain), where + ": the address of the gain must be a multiple of 16");
-  require_bf16_output(what.sum, x, where), require_bf16_output(what.y, x, where);
+  require(is_aligned(what.gain), where, "the gain does not begin at a multiple of 16 bytes");
+  require_bf16_output(what.sum, x, where, "the sum"), require_bf16_output(what.y, x, where, "y");
   require_output(what.codes, x.cols, x.rows, where);
 }
 

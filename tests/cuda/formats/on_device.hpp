@@ -13,6 +13,10 @@
 
 namespace dsv3::test {
 
+struct Sizes {
+  int rows, cols;
+};
+
 /// BF16 codes [rows, cols], in rows of `stride` values; NaN (all bits one) fills the rest.
 struct Bf16Matrix {
   Bf16Matrix(int num_rows, int num_cols)

@@ -67,20 +67,12 @@ Bf16Matrix with_special(int code, int corner) {
 }  // namespace
 
 TEST_CASE("quantise: codes and scales have the reference's bits, and nothing else is written, for ragged shapes") {
-  for (const auto& [rows, cols] : {std::pair{1, 1},
-                                   {1, 128},
-                                   {3, 7},
-                                   {17, 129},
-                                   {16, 512},
-                                   {128, 128},
-                                   {130, 264},
-                                   {33, 1025},
-                                   {257, 40},
-                                   {141, 136}})
+  for (const Sizes& shape :
+       {Sizes{1, 1}, {1, 128}, {3, 7}, {17, 129}, {16, 512}, {128, 128}, {130, 264}, {33, 1025}, {257, 40}, {141, 136}})
     for (const std::uint64_t seed : {1, 2}) {
-      CAPTURE(rows);
-      CAPTURE(cols);
-      check_all(random_bf16(rows, cols, seed));
+      CAPTURE(shape.rows);
+      CAPTURE(shape.cols);
+      check_all(random_bf16(shape.rows, shape.cols, seed));
     }
 }
 

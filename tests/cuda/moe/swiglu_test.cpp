@@ -129,11 +129,11 @@ TEST_CASE("sigmoid: the reference's bits for every BF16 number, and for FP32 one
 }
 
 TEST_CASE("swiglu: codes, scales and dg have the bits of the reference's formulas, quantised by the reference") {
-  for (const auto& [rows, f] : {std::pair{1, 128}, {3, 256}, {17, 384}, {9, 640}, {5, 1152}})
+  for (const Sizes& shape : {Sizes{1, 128}, {3, 256}, {17, 384}, {9, 640}, {5, 1152}})
     for (const bool is_weighted : {true, false}) {
-      CAPTURE(rows);
-      CAPTURE(f);
-      check(Case(rows, f, static_cast<std::uint64_t>(rows), is_weighted));
+      CAPTURE(shape.rows);
+      CAPTURE(shape.cols);
+      check(Case(shape.rows, shape.cols, static_cast<std::uint64_t>(shape.rows), is_weighted));
     }
 }
 

@@ -108,22 +108,22 @@ void check(const Case& c) {
 }  // namespace
 
 TEST_CASE("rms_norm: sum, norm, codes and scales have the bits that the contract says, for every number of pieces") {
-  for (const auto& [rows, d] : {std::pair{1, 8},
-                                {3, 128},
-                                {5, 136},
-                                {2, 576},
-                                {3, 1024},
-                                {2, 1032},
-                                {2, 2048},
-                                {1, 3000},
-                                {1, 4096},
-                                {1, 5128},
-                                {1, 6144},
-                                {2, 7168},
-                                {1, 8192}})
+  for (const Sizes& shape : {Sizes{1, 8},
+                             {3, 128},
+                             {5, 136},
+                             {2, 576},
+                             {3, 1024},
+                             {2, 1032},
+                             {2, 2048},
+                             {1, 3000},
+                             {1, 4096},
+                             {1, 5128},
+                             {1, 6144},
+                             {2, 7168},
+                             {1, 8192}})
     for (const std::uint64_t seed : {1, 2}) {
-      CAPTURE(d);
-      check(Case(rows, d, seed));
+      CAPTURE(shape.cols);
+      check(Case(shape.rows, shape.cols, seed));
     }
 }
 
