@@ -127,6 +127,18 @@ TEST_CASE("rms_norm: sum, norm, codes and scales have the bits that the contract
     }
 }
 
+TEST_CASE("rms_norm: the gain comes last, by gains for which another order gives another BF16 number") {
+  Case c(1, 128, 3);
+  const Twin twin(c.x, &c.residual, c.gain);
+  Random random(4);
+  for (int j = 0; j < 16; ++j) {
+    const float r = twin.r(0, j), rstd = twin.rstd[0];
+    float& g = c.gain[static_cast<std::size_t>(j)];
+    while (rounded(r * rstd * g) == rounded(r * (rstd * g))) g = static_cast<float>(random.normal());
+  }
+  check(c);
+}
+
 TEST_CASE("rms_norm: rstd is within both sums' roundings of the reference's and of the exact one") {
   for (const int d : {128, 1536, 7168}) {
     const Case c(3, d, 4);
