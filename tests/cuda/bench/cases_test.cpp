@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "cuda/bench/gemm_cases.hpp"
+#include "cuda/bench/memory_cases.hpp"
+#include "reference/formats/bf16.hpp"
+
+using namespace dsv3;
+using namespace dsv3::cuda;
+using namespace dsv3::cuda::bench;
+namespace bench = dsv3::cuda::bench;
+
+namespace {
+
+constexpr Rung rungs[] = {Rung::naive, Rung::tiles, Rung::wgmma, Rung::ring, Rung::persistent};
+
+bool says(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+/// A result with one value replaced.
+template <class T>
+Buffer<T> with(const Buffer<T>& buffer, std::size_t at, T value) {
+  auto host = buffer.to_host();
+  host[at] = value;
+  return Buffer<T>(host);
+}
+
+}  // namespace
+
+TEST_CASE("bench: every rung's result is found right, and wrong for another case's operands") {
+  GemmCase c({64, 128, 256}, 1), other({64, 128, 256}, 2);
+  for (const Rung rung : rungs) {
+    c.forget();
+    CHECK(says(c.wrong({sums_of(rung)}), "8192 of 8192 values are NaN or were not written"));
+    c.call(rung);
+    CHECK(c.wrong({sums_of(rung)}) == "");
+    CHECK(c.wrong(of_a_peer) == "");
+    other.out = Buffer<std::uint16_t>(c.out.to_host());
+    CHECK(says(other.wrong({sums_of(rung)}), "wrong: element (0, 0) is"));
+    CHECK(says(other.wrong(of_a_peer), "wrong: element"));
+    CHECK(says(c.wrong(of_an_unscaled_peer), "wrong: element"));
+  }
+}
+
+TEST_CASE("bench: one wrong element in a corner, and one missing anywhere, are found") {
+  GemmCase c({64, 128, 128}, 3);
+  c.call(Rung::naive);
+  const auto last = c.out.size() - 1;
+  const float value = float_from_bf16(c.out.to_host()[last]);
+  c.out = with(c.out, last, bf16_from_float(value * 1.05f));
+  CHECK(says(c.wrong({fp32_sums}), "wrong: element (63, 127)"));
+  c.call(Rung::naive);
+  c.out = with(c.out, 77, std::uint16_t{0xFFFF});
+  CHECK(says(c.wrong({fp32_sums}), "1 of 8192 values"));
+}
+
+TEST_CASE("bench: grouped, masked and Wgrad results are found right, and rows that must not be written watched") {
+  GroupedCase grouped(2, {128, 128, 512}, 4);
+  grouped.call();
+  CHECK(grouped.wrong({}) == "");
+  const auto first_of_second = grouped.out.size() / 2;
+  grouped.out = with(grouped.out, first_of_second, bf16_from_float(1e9f));
+  CHECK(says(grouped.wrong({}), "wrong: element (0, 0)"));
+
+  MaskedCase masked({5, 0, 64}, {64, 128, 256}, 5);
+  CHECK(masked.flops() == 2.0 * 69 * 128 * 256);
+  masked.call();
+  CHECK(masked.wrong({}) == "");
+  masked.out = with(masked.out, 5 * 128, std::uint16_t{0});
+  CHECK(says(masked.wrong({}), "a row of expert 0 is written, of which only 5 are used"));
+  CHECK(masked.wrong(of_a_peer) == "");
+
+  WgradCase wgrad({128, 128, 256}, 6);
+  CHECK(says(wgrad.wrong({}), "wrong: element (0, 0)"));
+  wgrad.call();
+  CHECK(wgrad.wrong({}) == "");
+  wgrad.call();  // adds once more
+  CHECK(says(wgrad.wrong({}), "wrong: element (0, 0)"));
+  wgrad.forget();
+  wgrad.call();
+  CHECK(wgrad.wrong({}) == "");
+}
+
+TEST_CASE("bench: quantised matrices are compared bit for bit at their first and last rows") {
+  for (const QuantiseTo to : {QuantiseTo::tiles, QuantiseTo::tiles_transposed, QuantiseTo::blocks}) {
+    QuantiseCase c(to, 144, 272, 7);
+    CHECK(says(c.wrong(), "values are NaN or were not written"));
+    c.call();
+    CHECK(c.wrong() == "");
+  }
+  CHECK(QuantiseCase(QuantiseTo::tiles, 256, 512, 8).bytes() == 256 * 512 * 3 + 256 * 4 * 4);
+  CHECK_THROWS_WITH(QuantiseCase(QuantiseTo::tiles, 8, 16, 9), "QuantiseCase: x is [8, 16]; it needs multiples of 16");
+}
+
+TEST_CASE("bench: sampled rows are the first, the last and one of every part") {
+  CHECK(some_of(0, 1).empty());
+  CHECK(some_of(1, 1) == std::vector<int>{0});
+  CHECK(some_of(3, 1) == std::vector<int>{0, 1, 2});
+  for (const int count : {64, 100, 4096, 32768}) {
+    const auto some = some_of(count, 7);
+    CHECK(some.front() == 0);
+    CHECK(some.back() == count - 1);
+    CHECK(some.size() <= 24);
+    for (int part = 0; part < 22; ++part)
+      CHECK(std::any_of(some.begin(), some.end(), [&](int i) {
+        return i >= std::int64_t{count} * part / 22 && i < std::int64_t{count} * (part + 1) / 22;
+      }));
+    CHECK(std::set<int>(some.begin(), some.end()).size() == some.size());
+    CHECK(some != some_of(count, 8));
+  }
+}
+
+TEST_CASE("bench: operands are drawn from many values, none NaN, hardly a zero") {
+  const auto codes = random_codes(100'000, 1);
+  CHECK(what_is_unwritten(codes) == "");
+  CHECK(std::count(codes.begin(), codes.end(), 0) < 1000);
+  CHECK(std::set<std::uint8_t>(codes.begin(), codes.end()).size() > 150);
+  CHECK(codes != random_codes(100'000, 2));
+  CHECK(random_scales(1000, 1) != random_scales(1000, 2));
+}
+
+TEST_CASE("bench: the bytes and operations of a product") {
+  CHECK(bench::flops(Mnk{2, 3, 5}) == 60);
+  CHECK(bench::bytes(Mnk{64, 128, 256}) == 64 * 256 + 128 * 256 + 2 * 64 * 128 + 4 * 64 * 2 + 4 * 1 * 2);
+}
