@@ -2,7 +2,6 @@
 #include "cuda/bench/gemm_cases.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "reference/core/require.hpp"
 #include "reference/formats/bf16.hpp"
@@ -106,8 +105,6 @@ std::string MaskedCase::wrong(const Allowed& allowed) const {
   return {};
 }
 
-double MaskedCase::flops() const { return 2.0 * std::accumulate(rows.begin(), rows.end(), 0) * shape.N * shape.K; }
-
 WgradCase::WgradCase(const Mnk& s, std::uint64_t seed)
     : shape(s),
       a(1, s.M, s.K, ScaledBy::tiles, seed),
@@ -118,7 +115,7 @@ WgradCase::WgradCase(const Mnk& s, std::uint64_t seed)
   forget();
 }
 
-void WgradCase::forget() { out = Buffer<float>(before_); }
+void WgradCase::forget() { out.copy_from(before_); }
 
 void WgradCase::call() {
   fp8_wgrad({shape.M, shape.N, shape.K, a.codes(), a.tile_scales(), b.codes(), b.tile_scales(), out.data(), shape.N});

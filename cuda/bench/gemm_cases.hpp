@@ -39,7 +39,6 @@ class GroupedCase {
   void call();
   std::string wrong(const Allowed& allowed) const;
   void forget() { out.fill(0xFF); }
-  double flops() const { return experts * bench::flops(shape); }
 
   const int experts;
   const Mnk shape;  ///< of each expert
@@ -60,7 +59,6 @@ class MaskedCase {
   /// Also whether a row that is not used was written; a peer may write them.
   std::string wrong(const Allowed& allowed) const;
   void forget() { out.fill(0xFF); }
-  double flops() const;
 
   const std::vector<int> rows;
   const Mnk shape;
@@ -79,7 +77,7 @@ class WgradCase {
 
   void call();
   std::string wrong(const Allowed& allowed) const;
-  void forget();  ///< random values again
+  void forget();  ///< the values before again
 
   const Mnk shape;
   const Operand a, b;

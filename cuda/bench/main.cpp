@@ -20,7 +20,6 @@ namespace {
 
 using namespace dsv3::cuda::bench;
 using dsv3::concat;
-using dsv3::cli::spread_of;
 
 struct Arguments {
   std::string name, out, table;
@@ -67,27 +66,24 @@ RowResult measure(const Row& row, StopWatch& watch, int rounds) {
                    .goal = row.goal,
                    .goal_ratio = row.goal_ratio};
   const Calls calls = row.make(watch);
-  std::vector<const Call*> all{&calls.ours};
-  for (const Call& peer : calls.peers) all.push_back(&peer);
-  std::vector<Timed> timed;
-  std::vector<std::function<void()>> run;
-  for (const Call* call : all) {
-    timed.push_back({call->name, {}, {}, what_is_wrong(*call)});
-    if (timed.back().why_not.empty()) run.push_back(call->run);
-  }
-  const auto seconds = interleaved(watch, run, rounds);
-  std::size_t next = 0;
-  for (Timed& t : timed) {
-    if (!t.why_not.empty()) continue;
-    t.seconds = spread_of(seconds[next]);
-    std::vector<double> ratio;
-    for (std::size_t i = 0; i < seconds[next].size(); ++i) ratio.push_back(seconds[next][i] / seconds[0][i]);
-    t.ratio = spread_of(ratio);
-    ++next;
-  }
-  result.ours = timed[0];
-  result.peers.assign(timed.begin() + 1, timed.end());
+  std::vector<std::function<void()>> right;
+  const auto checked = [&](const Call& call) {
+    Timed timed{call.name, {}, {}, what_is_wrong(call)};
+    if (timed.why_not.empty()) right.push_back(call.run);
+    return timed;
+  };
+  result.ours = checked(calls.ours);
+  for (const Call& peer : calls.peers) result.peers.push_back(checked(peer));
+  take_times(result, interleaved(watch, right, rounds));
   return result;
+}
+
+/// Whether anything can still run: an access out of bounds ends all work of a program on its device.
+bool device_answers() try {
+  dsv3::cuda::synchronise();
+  return true;
+} catch (const std::exception&) {
+  return false;
 }
 
 /// A row that throws: the device has refused something, or has no memory for it.
@@ -144,6 +140,7 @@ int bench(const Arguments& a) {
     keep(json_line(results.back()));
     fmt::print("{}\n", text_of(results.back()));
     std::fflush(stdout);
+    if (!device_answers()) break;
   }
   fmt::print("{}\n", summary(results));
   const bool all_right =

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cuda/bench/peers.hpp"
 
+#include <algorithm>
+
 #include "cuda/core/check.hpp"
 #include "reference/core/require.hpp"
 #include "reference/formats/bf16.hpp"
@@ -32,11 +34,23 @@ Buffer<std::uint16_t> as_bf16(const Operand& operand) {
   return Buffer<std::uint16_t>(values);
 }
 
+namespace {
+
+/// The same random bytes again and again: a copy of as many as L2 never finds them there.
+void fill_with_random(Memory& memory) {
+  constexpr std::size_t piece = std::size_t{64} << 20;
+  const std::vector<std::uint8_t> random = random_codes(static_cast<std::int64_t>(std::min(piece, memory.bytes())), 1);
+  auto* const to = static_cast<std::byte*>(memory.data());
+  for (std::size_t at = 0; at < memory.bytes(); at += piece)
+    DSV3_CUDA_CHECK(cudaMemcpy(to + at, random.data(), std::min(piece, memory.bytes() - at), cudaMemcpyHostToDevice));
+}
+
+}  // namespace
+
 Call copy_call(double bytes) {
   const auto half = static_cast<std::size_t>(bytes / 2);
   const auto from = std::make_shared<Memory>(half), to = std::make_shared<Memory>(half);
-  const auto random = random_codes(static_cast<std::int64_t>(half), 1);
-  from->copy_from(random.data());
+  fill_with_random(*from);
   return {"copy of as many bytes", [from, to, half] {
             DSV3_CUDA_CHECK(cudaMemcpyAsync(to->data(), from->data(), half, cudaMemcpyDeviceToDevice, nullptr));
           }};

@@ -13,26 +13,24 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json as_json(const cli::Spread& s, double factor) {
-  return {{"median", factor * s.median}, {"p10", factor * s.low}, {"p90", factor * s.high}};
-}
+Json as_json(const cli::Spread& s) { return {{"median", s.median}, {"p10", s.low}, {"p90", s.high}}; }
 
 cli::Spread spread(const Json& json) {
   return {json.at("p10").get<double>(), json.at("median").get<double>(), json.at("p90").get<double>()};
 }
 
-/// The rate in the row's unit; of the spread the slowest tenth gives the low end.
+/// In the row's unit.
 double rate(const RowResult& row, double seconds) { return row.work / seconds * 1e-12; }
 
-Json as_json(const RowResult& row, const Timed& timed, bool is_peer) {
+Json as_json(const RowResult& row, const Timed& timed) {
   Json json{{"name", timed.name}};
   if (!timed.why_not.empty()) {
     json["why_not"] = timed.why_not;
     return json;
   }
-  json["seconds"] = as_json(timed.seconds, 1);
+  json["seconds"] = as_json(timed.seconds);
   json[row.unit] = rate(row, timed.seconds.median);
-  if (is_peer) json["ratio"] = as_json(timed.ratio, 1);
+  if (timed.ratio.median > 0) json["ratio"] = as_json(timed.ratio);
   return json;
 }
 
@@ -85,13 +83,28 @@ std::string peer_text(const RowResult& row, std::size_t i) {
 
 }  // namespace
 
+void take_times(RowResult& row, const std::vector<std::vector<double>>& seconds) {
+  std::size_t next = 0;
+  const bool ours_is_right = row.ours.why_not.empty();
+  if (ours_is_right) row.ours.seconds = cli::spread_of(seconds.at(next++));
+  for (Timed& peer : row.peers) {
+    if (!peer.why_not.empty()) continue;
+    const std::vector<double>& theirs = seconds.at(next++);
+    peer.seconds = cli::spread_of(theirs);
+    if (!ours_is_right) continue;
+    std::vector<double> ratio;
+    for (std::size_t i = 0; i < theirs.size(); ++i) ratio.push_back(theirs[i] / seconds[0][i]);
+    peer.ratio = cli::spread_of(std::move(ratio));
+  }
+}
+
 std::string json_line(const RowResult& row) {
   Json json{{"row", row.name}, {"what", row.what}, {"unit", row.unit}, {"work", row.work}};
   if (row.goal > 0) json["goal"] = row.goal;
   if (row.goal_ratio > 0) json["goal_ratio"] = row.goal_ratio;
-  json["ours"] = as_json(row, row.ours, false);
+  json["ours"] = as_json(row, row.ours);
   json["peers"] = Json::array();
-  for (const Timed& peer : row.peers) json["peers"].push_back(as_json(row, peer, true));
+  for (const Timed& peer : row.peers) json["peers"].push_back(as_json(row, peer));
   return json.dump();
 }
 

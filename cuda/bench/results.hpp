@@ -14,7 +14,7 @@ namespace dsv3::cuda::bench {
 struct Timed {
   std::string name;
   cli::Spread seconds;
-  cli::Spread ratio;  ///< of a peer: its time over ours in the same round
+  cli::Spread ratio;  ///< of a peer: its time over ours in the same round; 0: none
   std::string why_not = {};
 };
 
@@ -25,6 +25,10 @@ struct RowResult {
   Timed ours = {};
   std::vector<Timed> peers = {};
 };
+
+/// The times of the calls that are right, round by round and in the order ours, peers; a ratio is taken within a round,
+/// and where ours is not right there is none.
+void take_times(RowResult& row, const std::vector<std::vector<double>>& seconds);
 
 /// Of one row, without a line break.
 std::string json_line(const RowResult& row);
