@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "reference/core/random.hpp"
@@ -12,26 +13,19 @@
 namespace dsv3::cuda::bench {
 namespace {
 
-/// The exact sum of an element and the sum of its terms' magnitudes.
-struct Exact {
-  double sum = 0, magnitude = 0;
-};
-
-Exact exact(const Fp8Operand& a, Index i, const Fp8Operand& b, Index j) {
-  Exact total;
+/// The exact sum over values, of code times scale.
+double exact(const Fp8Operand& a, Index i, const Fp8Operand& b, Index j) {
+  double sum = 0;
   for (Index k = 0; k < a.q.cols(); ++k) {
     const Index g = k / scale_group;
-    const double term =
-        double{a.values[a.q(i, k)]} * double{b.values[b.q(j, k)]} * (double{a.s(i, g)} * double{b.s(j, g)});
-    total.sum += term;
-    total.magnitude += std::abs(term);
+    sum += double{a.values[a.q(i, k)]} * double{b.values[b.q(j, k)]} * (double{a.s(i, g)} * double{b.s(j, g)});
   }
-  return total;
+  return sum;
 }
 
 /// The bound of each element, before the result is rounded.
 Bounds bounds(const Fp8Operand& a, const Fp8Operand& b, const Allowed& allowed) {
-  if (allowed.part_of_magnitudes > 0) return Bounds::Zero(a.q.rows(), b.q.rows());
+  if (!allowed.is_bounded) return Bounds::Constant(a.q.rows(), b.q.rows(), std::numeric_limits<double>::infinity());
   return fp8_error_bound(whole(a, false), whole(b, false), {allowed.sums});
 }
 
@@ -59,20 +53,23 @@ std::string what_is_wrong(const Product& p, const Result& result, const Allowed&
   const Quantised b_part = p.b->some(p.expert_b, cols, p.first_k, p.depth, allowed.scaled);
   const Fp8Operand a = operand_of(a_part), b = operand_of(b_part);
   const Bounds bound = bounds(a, b, allowed);
+  double of_errors = 0, of_sums = 0;  // squares
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = 0; j < cols.size(); ++j) {
       const auto at_i = static_cast<Index>(i), at_j = static_cast<Index>(j);
-      const Exact e = exact(a, at_i, b, at_j);
-      const double before = result.before ? result.before(rows[i], cols[j]) : 0, want = before + e.sum;
-      const double of_sum = bound(at_i, at_j) + allowed.part_of_magnitudes * e.magnitude;
-      const double most = of_sum + result.rounding * (std::abs(before) + std::abs(e.sum) + of_sum);
-      const double have = result.at(rows[i], cols[j]);
+      const double before = result.before ? result.before(rows[i], cols[j]) : 0, sum = exact(a, at_i, b, at_j);
+      const double of_sum = bound(at_i, at_j), want = before + sum, have = result.at(rows[i], cols[j]);
+      const double most = of_sum + result.rounding * (std::abs(before) + std::abs(sum) + of_sum);
       if (!(std::abs(have - want) <= most))
         return concat("wrong: element (", rows[i], ", ", cols[j], ") is ", have, "; it must be ", want, " within ",
                       most);
+      of_errors += (have - want) * (have - want);
+      of_sums += sum * sum;
     }
   }
-  return {};
+  const double of_rms = of_sums > 0 ? std::sqrt(of_errors / of_sums) : of_errors;
+  if (of_rms <= allowed.of_rms) return {};
+  return concat("wrong: the error's rms is ", of_rms, " of the sums'; it must be at most ", allowed.of_rms);
 }
 
 namespace {

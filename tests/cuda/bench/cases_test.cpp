@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <numeric>
 #include <set>
 
 #include "cuda/bench/gemm_cases.hpp"
@@ -38,8 +39,8 @@ TEST_CASE("bench: every rung's result is found right, and wrong for another case
     CHECK(c.wrong(of_a_peer) == "");
     other.out = Buffer<std::uint16_t>(c.out.to_host());
     CHECK(says(other.wrong({sums_of(rung)}), "wrong: element (0, 0) is"));
-    CHECK(says(other.wrong(of_a_peer), "wrong: element"));
-    CHECK(says(c.wrong(of_an_unscaled_peer), "wrong: element"));
+    CHECK(says(other.wrong(of_a_peer), "wrong: the error's rms"));
+    CHECK(says(c.wrong(of_an_unscaled_peer), "wrong: the error's rms"));
   }
 }
 
@@ -53,6 +54,21 @@ TEST_CASE("bench: one wrong element in a corner, and one missing anywhere, are f
   c.call(Rung::naive);
   c.out = with(c.out, 77, std::uint16_t{0xFFFF});
   CHECK(says(c.wrong({fp32_sums}), "1 of 8192 values"));
+}
+
+TEST_CASE("bench: 128 products left out of 4096 are found, by the rms also where there is no bound") {
+  GemmCase c({32, 128, 4096}, 10);
+  c.call(Rung::naive);
+  CHECK(c.wrong({fp32_sums}) == "");
+  std::vector<int> all(32), cols(128);
+  std::iota(all.begin(), all.end(), 0), std::iota(cols.begin(), cols.end(), 0);
+  const Quantised a = c.a.some(0, all, 0, 4096 - 128, true), b = c.b.some(0, cols, 0, 4096 - 128, true);
+  Scales shorter(32, 128);
+  fp8_fprop(shorter, operand_of(a), operand_of(b));
+  const Product product{&c.a, &c.b, 0, 0, 0, 32, 128, 0, 4096};
+  const Result result{.at = [&](int i, int j) -> double { return shorter(i, j); }};
+  CHECK(says(what_is_wrong(product, result, {}, 1), "wrong: "));
+  CHECK(says(what_is_wrong(product, result, of_a_peer, 1), "wrong: the error's rms is 0.1"));
 }
 
 TEST_CASE("bench: grouped, masked and Wgrad results are found right, and rows that must not be written watched") {
@@ -75,6 +91,9 @@ TEST_CASE("bench: grouped, masked and Wgrad results are found right, and rows th
   wgrad.call();
   CHECK(wgrad.wrong({}) == "");
   wgrad.call();  // adds once more
+  CHECK(says(wgrad.wrong({}), "wrong: element (0, 0)"));
+  wgrad.out.fill(0);  // adds to something else
+  wgrad.call();
   CHECK(says(wgrad.wrong({}), "wrong: element (0, 0)"));
   const float* const place = wgrad.out.data();
   wgrad.forget();
