@@ -7,6 +7,7 @@
 #include "cuda/bench/gemm_cases.hpp"
 #include "cuda/bench/memory_cases.hpp"
 #include "reference/formats/bf16.hpp"
+#include "reference/formats/quantise.hpp"
 
 using namespace dsv3;
 using namespace dsv3::cuda;
@@ -110,7 +111,42 @@ TEST_CASE("bench: quantised matrices are compared bit for bit at their first and
     CHECK(c.wrong() == "");
   }
   CHECK(QuantiseCase(QuantiseTo::tiles, 256, 512, 8).bytes() == 256 * 512 * 3 + 256 * 4 * 4);
-  CHECK_THROWS_WITH(QuantiseCase(QuantiseTo::tiles, 8, 16, 9), "QuantiseCase: x is [8, 16]; it needs multiples of 16");
+  CHECK_THROWS_WITH(QuantisedResult(QuantiseTo::tiles, 8, 16),
+                    "QuantisedResult: it is [8, 16]; it needs multiples of 16");
+}
+
+TEST_CASE("bench: SwiGLU and RMSNorm with quantisation are found right") {
+  SwigluCase swiglu(144, 128, 9);
+  CHECK(says(swiglu.wrong(), "values are NaN or were not written"));
+  swiglu.call();
+  CHECK(swiglu.wrong() == "");
+  CHECK(swiglu.bytes() == 144 * 128 * 5 + 144 * 8);
+  RmsNormCase norm(144, 256, 10);
+  CHECK(says(norm.wrong(), "values are NaN or were not written"));
+  norm.call();
+  CHECK(norm.wrong() == "");
+  CHECK(norm.bytes() == 144 * 256 * 7 + 144 * 2 * 4 + 144 * 4 + 256 * 4);
+}
+
+TEST_CASE("bench: of codes that may be the next one, neither the second next nor many pass") {
+  const std::vector<std::uint16_t> ones(16 * 16, bf16_from_float(1));
+  const Buffer<std::uint16_t> x(ones);
+  QuantisedResult result(QuantiseTo::tiles, 16, 16);
+  quantise_1x128({x.data(), 16, 16, 16}, result.out(), cuda::Scale::fp32);
+  Quantised want = quantise(FloatMatrix::Constant(16, 16, 1.0f));
+  CHECK(result.what_is_wrong(0, want) == "");
+  want.q(3, 5) -= 1;
+  CHECK(says(result.what_is_wrong(0, want), "wrong: code (3, 5) is 126; it must be 125"));
+  CHECK(result.what_is_wrong(0, want, 0.01) == "");
+  CHECK(says(result.what_is_wrong(0, want, 0.001), "1 of 256 codes differ"));
+  want.q(3, 5) -= 1;
+  CHECK(says(result.what_is_wrong(0, want, 0.01), "wrong: code (3, 5)"));
+  want.q(3, 5) += 2;
+  want.s(7, 0) *= 1.001f;
+  CHECK(says(result.what_is_wrong(0, want), "wrong: scale (7, 0)"));
+  CHECK(result.what_is_wrong(0, want, 0.01) == "");
+  want.s(7, 0) *= 1.01f;
+  CHECK(says(result.what_is_wrong(0, want, 0.01), "wrong: scale (7, 0)"));
 }
 
 TEST_CASE("bench: sampled rows are the first, the last and one of every part") {
