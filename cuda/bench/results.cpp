@@ -49,7 +49,8 @@ RowResult row_of(const Json& json) {
                 .work = json.at("work").get<double>(),
                 .goal = json.value("goal", 0.0),
                 .goal_ratio = json.value("goal_ratio", 0.0),
-                .ours = timed_of(json.at("ours"))};
+                .only_peers = !json.contains("ours")};
+  if (!row.only_peers) row.ours = timed_of(json.at("ours"));
   for (const Json& peer : json.at("peers")) row.peers.push_back(timed_of(peer));
   return row;
 }
@@ -75,7 +76,7 @@ std::string peer_text(const RowResult& row, std::size_t i) {
   if (!peer.why_not.empty()) return fmt::format("\n  {:<44} {}", peer.name, peer.why_not);
   std::string text = fmt::format("\n  {:<44} {:>9.1f} us {:>8.4g} {}", peer.name, 1e6 * peer.seconds.median,
                                  rate(row, peer.seconds.median), row.unit);
-  if (row.ours.why_not.empty())
+  if (peer.ratio.median > 0)
     text += fmt::format("  ours {:.2f} times as fast ({:.2f} .. {:.2f})", peer.ratio.median, peer.ratio.low,
                         peer.ratio.high);
   return i == 0 ? text + words(goal_of_ratio(row), row.goal_ratio, "") : text;
@@ -102,7 +103,7 @@ std::string json_line(const RowResult& row) {
   Json json{{"row", row.name}, {"what", row.what}, {"unit", row.unit}, {"work", row.work}};
   if (row.goal > 0) json["goal"] = row.goal;
   if (row.goal_ratio > 0) json["goal_ratio"] = row.goal_ratio;
-  json["ours"] = as_json(row, row.ours);
+  if (!row.only_peers) json["ours"] = as_json(row, row.ours);
   json["peers"] = Json::array();
   for (const Timed& peer : row.peers) json["peers"].push_back(as_json(row, peer));
   return json.dump();
@@ -122,7 +123,8 @@ std::vector<RowResult> read_lines(std::istream& lines) {
 
 std::string text_of(const RowResult& row) {
   std::string text = fmt::format("{:<28} {:<28}", row.name, row.what);
-  if (row.ours.why_not.empty())
+  if (row.only_peers) text += " (not in turns with ours)";
+  else if (row.ours.why_not.empty())
     text += fmt::format(" {:>9.1f} us ({:.1f} .. {:.1f}) {:>8.4g} {}", 1e6 * row.ours.seconds.median,
                         1e6 * row.ours.seconds.low, 1e6 * row.ours.seconds.high, rate(row, row.ours.seconds.median),
                         row.unit) +
@@ -133,13 +135,15 @@ std::string text_of(const RowResult& row) {
 }
 
 std::string summary(const std::vector<RowResult>& rows) {
-  int timed = 0, goals = 0, reached = 0;
+  int ours = 0, timed = 0, goals = 0, reached = 0;
   for (const RowResult& row : rows) {
+    if (row.only_peers) continue;
+    ++ours;
     timed += row.ours.why_not.empty() ? 1 : 0;
     for (const Goal goal : {goal_of(row), goal_of_ratio(row)})
       goals += goal.set ? 1 : 0, reached += goal.reached ? 1 : 0;
   }
-  return fmt::format("{} of {} rows right and timed; {} of {} goals reached", timed, rows.size(), reached, goals);
+  return fmt::format("{} of {} rows right and timed; {} of {} goals reached", timed, ours, reached, goals);
 }
 
 }  // namespace dsv3::cuda::bench

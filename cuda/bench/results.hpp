@@ -22,6 +22,7 @@ struct RowResult {
   std::string name, what, unit;
   double work = 0;
   double goal = 0, goal_ratio = 0;  ///< 0: none is set
+  bool only_peers = false;          ///< those of another program, which have not taken turns with ours
   Timed ours = {};
   std::vector<Timed> peers = {};
 };

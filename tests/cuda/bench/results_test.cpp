@@ -52,7 +52,7 @@ TEST_CASE("bench results: a row survives its line of JSON, lines without a row a
   std::istringstream torn(json_line(r) + "\n" + json_line(r).substr(0, 40));
   CHECK_THROWS_AS(read_lines(torn), std::runtime_error);
   std::istringstream lacking("{\"row\":\"x\"}");
-  CHECK_THROWS_AS(read_lines(lacking), std::runtime_error);
+  CHECK_THROWS_WITH_AS(read_lines(lacking), doctest::Contains("results: line 1: "), std::runtime_error);
 }
 
 TEST_CASE("bench results: rates, ratios, goals and reasons stand in the table") {
@@ -70,5 +70,15 @@ TEST_CASE("bench results: rates, ratios, goals and reasons stand in the table") 
   wrong.ours.why_not = "wrong: element (0, 0)";
   take_times(wrong, {{2e-6}, {3e-6}});
   CHECK(says(text_of(wrong), "wrong: element (0, 0)"));
-  CHECK(summary({r, slow, wrong}) == "2 of 3 rows right and timed; 2 of 6 goals reached");
+  RowResult others = row();
+  others.only_peers = true;
+  others.goal = others.goal_ratio = 0;
+  others.peers[0].seconds = {3e-6, 4e-6, 5e-6};
+  std::istringstream line(json_line(others));
+  const auto read = read_lines(line);
+  REQUIRE(read.size() == 1);
+  CHECK(says(text_of(read[0]), "not in turns with ours"));
+  CHECK(says(text_of(read[0]), "4.0 us     1000 TFLOP/s"));
+  CHECK(!says(text_of(read[0]), "times as fast"));
+  CHECK(summary({r, slow, wrong, read[0]}) == "2 of 3 rows right and timed; 2 of 6 goals reached");
 }
