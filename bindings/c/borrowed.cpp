@@ -28,7 +28,7 @@ std::vector<Index> shape_of(const dsv3_tensor& t, const std::string& what) {
     require(n >= 0, what, "has the shape ", shape_text(shape), "; sizes must be at least 0");
     if (n == 0) continue;  // an op may still multiply the other sizes
     require(n <= max_elements / elements, what, "has the shape ", shape_text(shape),
-            "; at most 2^31 elements are taken");
+            "; at most 2^31 elements are taken, where a size of 0 counts as 1");
     elements *= n;
   }
   return shape;

@@ -7,14 +7,9 @@
 
 #include "bindings/c/borrowed.hpp"
 #include "reference/core/require.hpp"
-#include "reference/oracle/find.hpp"
 #include "reference/oracle/registry.hpp"
+#include "reference/oracle/report.hpp"
 #include "reference/oracle/settings.hpp"
-#include "reference/oracle/verdict.hpp"
-
-static_assert(static_cast<int>(dsv3::oracle::Agreement::bits) == DSV3_BITS &&
-              static_cast<int>(dsv3::oracle::Agreement::within) == DSV3_WITHIN &&
-              static_cast<int>(dsv3::oracle::Agreement::outside) == DSV3_OUTSIDE);
 
 namespace {
 
@@ -80,6 +75,20 @@ int guarded(Result** result, dsv3_error* error, const Make& make) noexcept {
   }
 }
 
+int outcome_of(Agreement agreement) {
+  switch (agreement) {
+    case Agreement::nothing:
+      return DSV3_NOTHING;
+    case Agreement::bits:
+      return DSV3_BITS;
+    case Agreement::within:
+      return DSV3_WITHIN;
+    case Agreement::outside:
+      break;
+  }
+  return DSV3_OUTSIDE;
+}
+
 const Op& op_of(const char* name) { return op_named(text_of(name, "the op")); }
 
 Attributes attributes_of(const Op& op, const char* json) {
@@ -114,7 +123,8 @@ int dsv3_run(const char* op_name, const dsv3_tensor* inputs, int64_t num_inputs,
              dsv3_tensors** outputs, dsv3_error* error) {
   return guarded(outputs, error, [&] {
     const Op& op = op_of(op_name);
-    return new OwnedTensors(run(op, case_of(op, inputs, num_inputs, attributes)), "{}");
+    const Case c = case_of(op, inputs, num_inputs, attributes);
+    return new OwnedTensors(run(op, c), to_json(c.attributes));
   });
 }
 
@@ -134,8 +144,8 @@ int dsv3_check(const char* op_name, const dsv3_tensor* inputs, int64_t num_input
   return guarded(result, error, [&] {
     const Op& op = op_of(op_name);
     const Case c = case_of(op, inputs, num_inputs, attributes);
-    const Verdict verdict = judge(op, c, borrowed(theirs, num_theirs, "oracle " + op.name));
-    return new OwnedReport(static_cast<int>(verdict.agreement), text(verdict), to_json(verdict));
+    Report report = check_report(op, c, borrowed(theirs, num_theirs, "oracle " + op.name));
+    return new OwnedReport(outcome_of(report.agreement), std::move(report.text), std::move(report.json));
   });
 }
 
@@ -144,8 +154,8 @@ int dsv3_find(const char* op_name, const dsv3_tensor* inputs, int64_t num_inputs
   return guarded(result, error, [&] {
     const Op& op = op_of(op_name);
     const Case c = case_of(op, inputs, num_inputs, attributes);
-    const Search search = find(op, c, borrowed(theirs, num_theirs, "oracle " + op.name));
-    return new OwnedReport(search.found() ? 1 : 0, text(search, c), to_json(search));
+    Report report = find_report(op, c, borrowed(theirs, num_theirs, "oracle " + op.name));
+    return new OwnedReport(report.found ? 1 : 0, std::move(report.text), std::move(report.json));
   });
 }
 

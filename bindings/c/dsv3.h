@@ -69,7 +69,7 @@ typedef struct dsv3_tensor {
 typedef struct dsv3_tensors {
   int64_t count;
   const dsv3_tensor* items; /**< sorted by name; data is aligned for its type */
-  const char* attributes;   /**< of a case of dsv3_gen: all that the op has, as JSON; else "{}" */
+  const char* attributes;   /**< all that the op has, as JSON: of the case, or those that dsv3_run ran with */
 } dsv3_tensors;
 
 /** What the library says of something. */
@@ -81,9 +81,10 @@ typedef struct dsv3_report {
 
 /** Outcomes of dsv3_check. */
 enum {
-  DSV3_BITS = 0,   /**< every bit is ours */
-  DSV3_WITHIN = 1, /**< every element is within its derived bound */
-  DSV3_OUTSIDE = 2 /**< at least one is not, or a tensor is missing or of another shape or type */
+  DSV3_NOTHING = -1, /**< there is no element to compare */
+  DSV3_BITS = 0,     /**< every bit is ours */
+  DSV3_WITHIN = 1,   /**< every element is within its derived bound */
+  DSV3_OUTSIDE = 2   /**< at least one is not, or a tensor is missing or of another shape or type */
 };
 
 /** Why a call failed: one line without a newline; "" after DSV3_OK. What does not fit is cut off. */
@@ -103,7 +104,8 @@ int dsv3_describe(const char* op, dsv3_report** description, dsv3_error* error);
 
 /**
  * The outputs of the reference. `attributes` is a JSON object {"NAME": true, false, a number or a text, ...}; those not
- * named have the op's defaults. NULL is {}.
+ * named have the op's defaults, which check and find then say. NULL is {}. Inputs and outputs may take 4 GiB together,
+ * or what the environment variable DSV3_ORACLE_GIB says.
  */
 int dsv3_run(const char* op, const dsv3_tensor* inputs, int64_t num_inputs, const char* attributes,
              dsv3_tensors** outputs, dsv3_error* error);
@@ -116,11 +118,17 @@ int dsv3_run(const char* op, const dsv3_tensor* inputs, int64_t num_inputs, cons
 int dsv3_gen(const char* op, const char* kind, uint64_t seed, const char* settings, dsv3_tensors** inputs,
              dsv3_error* error);
 
-/** Judges another implementation's outputs of a case. The outcome is DSV3_BITS, DSV3_WITHIN or DSV3_OUTSIDE. */
+/**
+ * Judges another implementation's outputs of a case. The outcome is DSV3_NOTHING, DSV3_BITS, DSV3_WITHIN or
+ * DSV3_OUTSIDE.
+ */
 int dsv3_check(const char* op, const dsv3_tensor* inputs, int64_t num_inputs, const char* attributes,
                const dsv3_tensor* theirs, int64_t num_theirs, dsv3_report** verdict, dsv3_error* error);
 
-/** Which of the conventions in use, alone or two together, give these outputs. The outcome is 1 if one does, else 0. */
+/**
+ * Which of the conventions in use, alone or two together, give these outputs. The outcome is 1 if one does, else 0; of
+ * outputs without elements none does.
+ */
 int dsv3_find(const char* op, const dsv3_tensor* inputs, int64_t num_inputs, const char* attributes,
               const dsv3_tensor* theirs, int64_t num_theirs, dsv3_report** search, dsv3_error* error);
 

@@ -74,7 +74,7 @@ struct Fp8GroupedGemm {
 void fp8_gemm_grouped(const Fp8GroupedGemm& grouped, Stream stream = nullptr);
 
 /// For experts, "masked": a is [experts, M, K] and out [experts, M, N], of which the first rows[e] rows are used; the
-/// others of out are not written. Scales of a: [experts, ceil(K / 128), stride].
+/// others of out are not written. Scales of a: [experts, ceil(K / 128), stride]. K >= 1.
 struct Fp8MaskedGemm {
   Fp8Gemm gemm;  ///< M: of each expert
   int num_experts;

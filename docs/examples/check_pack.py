@@ -3,7 +3,7 @@
 """Judges outputs against a golden pack, with NumPy alone. usage: check_pack.py PACK THEIRS, two files or two folders
 
 outputs.NAME: what theirs, NAME, must be, but for bound.NAME: |theirs - outputs| <= 2^(code - 127), 0: equal; and
-spread.NAME: the root mean square of |theirs - outputs| / 2^(code - 127) is at most 1. 255: not judged. BF16 will do.
+spread.NAME: the root mean square of |theirs - outputs| / 2^(code - 127) is at most 1. 255: not judged. BF16 and FP16 will do.
 """
 import json, pathlib, sys
 import numpy as np
@@ -43,12 +43,19 @@ def judge(dtype, ours, bound, spread, their_dtype, theirs):
             return "OUTSIDE: each is within its bound, but together they are farther off than what is sound"
     return "equal bit for bit" if equal.all() else "within the bound" if (bound < 255).any() else "not judged"
 
+def is_choice(experts, biases):  # of each token different ones, of those that there are
+    return ((experts >= 0) & (experts < biases.size)).all() and (np.diff(np.sort(experts)) > 0).all()
+
 def accepts(pack_file, their_file):
     (pack, meta), theirs, ok = read(pack_file), read(their_file)[0] if their_file.exists() else {}, True
     for name in (key[8:] for key in pack if key.startswith("outputs.")):
         if (found := theirs.get(name)) or name not in meta["dsv3_optional"].split(","):
             limits = (pack.get(limit + name, (None, None))[1] for limit in ("bound.", "spread."))
             verdict = judge(*pack["outputs." + name], *limits, *found) if found else "OUTSIDE: is missing"
+            if name.endswith("experts") and not verdict.startswith("OUTSIDE"):  # also where rounding decides which
+                _, biases = pack.get("inputs.b") or pack[f"inputs.{name[:-7]}gate_bias"]
+                if not is_choice(found[1], biases):
+                    verdict = "OUTSIDE: a token repeats an expert or names one that there is not"
             print(f"{meta['dsv3_op']} {meta['dsv3_kind']} {name}: {verdict}")
             ok &= not verdict.startswith("OUTSIDE")
     return ok

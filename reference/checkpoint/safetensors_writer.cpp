@@ -95,22 +95,27 @@ TensorToWrite integer_tensor(std::string name, std::vector<Index> shape, std::sp
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata) {
+  AtomicFile file(path);
+  write_safetensors([&](std::span<const std::byte> bytes) { file.write(bytes); }, tensors, metadata);
+  file.commit();
+}
+
+void write_safetensors(const ByteSink& sink, const std::vector<TensorToWrite>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
   const std::string header = header_text(tensors, metadata);
   const std::uint64_t length = header.size();
-  AtomicFile file(path);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(std::as_bytes(std::span(header)));
+  sink(std::as_bytes(std::span(&length, 1)));
+  sink(std::as_bytes(std::span(header)));
   for (const TensorToWrite* tensor : data_order(tensors)) {
     Index written = 0;
     tensor->write([&](std::span<const std::byte> bytes) {
       written += std::ssize(bytes);
-      file.write(bytes);
+      sink(bytes);
     });
     const Index needed = count(tensor->shape) * element_bytes(tensor->dtype);
     require(written == needed, tensor->name, "wrote ", written, " bytes, but ", name(tensor->dtype), ' ',
             shape_text(tensor->shape), " needs ", needed);
   }
-  file.commit();
 }
 
 }  // namespace dsv3

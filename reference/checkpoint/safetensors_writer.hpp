@@ -40,4 +40,8 @@ TensorToWrite integer_tensor(std::string name, std::vector<Index> shape, std::sp
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
+/// The same bytes into a sink, such as a pipe; what was written before an error stays written.
+void write_safetensors(const ByteSink& sink, const std::vector<TensorToWrite>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
 }  // namespace dsv3

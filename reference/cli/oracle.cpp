@@ -2,32 +2,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "reference/checkpoint/safetensors.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/cli/commands.hpp"
+#include "reference/cli/notice.hpp"
 #include "reference/core/require.hpp"
 #include "reference/oracle/case_file.hpp"
-#include "reference/oracle/find.hpp"
 #include "reference/oracle/pack.hpp"
 #include "reference/oracle/registry.hpp"
+#include "reference/oracle/report.hpp"
 #include "reference/oracle/settings.hpp"
-#include "reference/oracle/verdict.hpp"
 
 namespace dsv3::cli {
 namespace {
 
 using namespace dsv3::oracle;
 
-/// Of its attribute's type; of what is no attribute a whole number where it is one, else a text.
+/// Of its attribute's type; of what is no attribute a number where it is one, else a text.
 Attribute value_of(const Op& op, const std::string& name, const std::string& word) {
   const auto spec = std::ranges::find(op.attributes, name, &AttributeSpec::name);
   if (spec != op.attributes.end()) return attribute_from(word, *spec, "oracle " + op.name);
-  Index size = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
-  if (error == std::errc{} && end == word.data() + word.size()) return size;
-  return word;
+  return number_or_word(word);
 }
 
 /// What --set says.
@@ -46,7 +42,7 @@ Attributes given(const Op& op, const std::vector<std::string>& set) {
 Case case_of(const Op& op, const OracleArguments& a) { return read_case(op, a.case_file, given(op, a.set)); }
 
 void print_written(const OracleArguments& a, const Tensors& tensors) {
-  if (a.json) return;
+  if (a.json || a.out == standard_stream) return;
   fmt::print("{}:", a.out);
   for (const auto& [name, t] : tensors) fmt::print(" {} {} {}", name, dsv3::name(t.dtype), shape_text(t.shape));
   fmt::print("\n");
@@ -85,6 +81,7 @@ int oracle_gen(const OracleArguments& a) {
   if (a.all) return gen_all(a);
   require(!a.op.empty(), "oracle gen", "there is no op; the name of one, or --all, is needed");
   const Op& op = op_named(a.op);
+  const Notice notice("gen " + op.name);
   const Settings settings = settings_of(op, given(op, a.set));
   const Case c =
       drawn(op, a.kind.empty() ? op.kinds.front().name : a.kind, a.seed, settings.sizes, settings.attributes);
@@ -95,25 +92,35 @@ int oracle_gen(const OracleArguments& a) {
 
 int oracle_run(const OracleArguments& a) {
   const Op& op = op_named(a.op);
-  const Tensors ours = oracle::run(op, case_of(op, a));
+  const Notice notice("run " + op.name);
+  const Case c = case_of(op, a);
+  for (const std::string& remark : remarks_of(c)) fmt::print(stderr, "dsv3 oracle: {}\n", remark);
+  const Tensors ours = oracle::run(op, c);
   write_tensors(a.out, ours);
   print_written(a, ours);
   return 0;
 }
 
-int oracle_check(const OracleArguments& a) {
+namespace {
+
+Report reported(const OracleArguments& a, const char* command,
+                Report (*report)(const Op&, const Case&, const Tensors&)) {
+  require(a.case_file != standard_stream || a.theirs != standard_stream, command,
+          "case and theirs are both -; standard input is one of them");
   const Op& op = op_named(a.op);
-  const Verdict verdict = judge(op, case_of(op, a), read_tensors(a.theirs));
-  fmt::print("{}", a.json ? to_json(verdict) + "\n" : text(verdict));
-  return verdict.agreement == Agreement::outside ? 1 : 0;
+  const Notice notice(concat(command, " ", op.name));
+  const Tensors theirs = read_tensors(a.theirs);  // of a pipe: when they are here, whoever wrote the case is done
+  Report said = report(op, case_of(op, a), theirs);
+  fmt::print("{}", a.json ? said.json + "\n" : said.text);
+  return said;
 }
 
-int oracle_find(const OracleArguments& a) {
-  const Op& op = op_named(a.op);
-  const Case c = case_of(op, a);
-  const Search search = oracle::find(op, c, read_tensors(a.theirs));
-  fmt::print("{}", a.json ? to_json(search) + "\n" : text(search, c));
-  return search.found() ? 0 : 1;
+}  // namespace
+
+int oracle_check(const OracleArguments& a) {
+  return reported(a, "check", check_report).agreement == Agreement::outside ? 1 : 0;
 }
+
+int oracle_find(const OracleArguments& a) { return reported(a, "find", find_report).found ? 0 : 1; }
 
 }  // namespace dsv3::cli

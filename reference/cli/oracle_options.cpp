@@ -21,7 +21,9 @@ CLI::App* subcommand(CLI::App& oracle, const Arguments& a, const char* name, con
 void add_op(CLI::App& c, const Arguments& a) { c.add_option("op", a->op, "Its name: dsv3 oracle list")->required(); }
 
 void add_case(CLI::App& c, const Arguments& a) {
-  c.add_option("case", a->case_file, "safetensors file with the inputs, from gen or from anywhere")->required();
+  c.add_option("case", a->case_file,
+               "safetensors file with the inputs, from gen or from anywhere; - for standard input")
+      ->required();
   c.add_option("--set", a->set, "NAME=VALUE of an attribute, in place of the file's");
 }
 
@@ -47,20 +49,22 @@ void add_oracle(CLI::App& app, int& status) {
   gen->add_option("--kind", a->kind, "Of case, see describe (default: the ordinary one)");
   number<std::uint64_t>(gen, "--seed", a->seed, 0, "Of the draws; the same bytes on every machine");
   gen->add_option("--set", a->set, "NAME=VALUE of a size or an attribute, see describe");
-  gen->add_option("--out,-o", a->out, "safetensors file to write, with --all the folder")->required();
+  gen->add_option("--out,-o", a->out, "safetensors file to write, - for standard output; with --all the folder")
+      ->required();
 
   auto* const run = subcommand(*o, a, "run", "Writes the reference's outputs for a case",
                                "oracle run fp8_fprop case.safetensors --out ours.safetensors", oracle_run, status);
   add_op(*run, a);
   add_case(*run, a);
-  run->add_option("--out,-o", a->out, "safetensors file to write")->required();
+  run->add_option("--out,-o", a->out, "safetensors file to write, - for standard output")->required();
 
   const auto add_judged = [&](const char* name, const char* what, const char* example,
                               int (*act)(const OracleArguments&)) {
     auto* const c = subcommand(*o, a, name, what, example, act, status);
     add_op(*c, a);
     add_case(*c, a);
-    c->add_option("theirs", a->theirs, "safetensors file with the outputs to be judged")->required();
+    c->add_option("theirs", a->theirs, "safetensors file with the outputs to be judged; - for standard input")
+        ->required();
   };
   add_judged("check", "Judges outputs: equal bit for bit, within the derived bound, outside",
              "oracle check fp8_fprop case.safetensors mine.safetensors", oracle_check);

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
@@ -22,27 +22,31 @@ std::optional<T> number_from(const std::string& word) {
   return value;
 }
 
-std::string needed(const AttributeSpec& spec) {
-  if (std::holds_alternative<bool>(spec.fallback)) return "true or false";
-  if (std::holds_alternative<std::string>(spec.fallback)) return "one of " + joined(spec.choices);
-  const char* const kind = std::holds_alternative<Index>(spec.fallback) ? "a whole number" : "a number";
-  return concat(kind, " from ", text(spec.least), " to ", text(spec.most));
+/// The ends of a range, whole ones as whole numbers.
+std::string end(double x) {
+  const auto whole = whole_number(x);
+  return text(whole && std::abs(x) <= 0x1p31 ? Attribute(*whole) : Attribute(x));
+}
+
+bool is_inside(double x, const AttributeSpec& spec) {
+  return std::isfinite(x) && (spec.above_least ? x > spec.least : x >= spec.least) &&
+         (spec.below_most ? x < spec.most : x <= spec.most);
 }
 
 bool fits(const Attribute& value, const AttributeSpec& spec) {
   if (value.index() != spec.fallback.index()) return false;
   if (const auto* word = std::get_if<std::string>(&value))
     return spec.choices.empty() || std::ranges::find(spec.choices, *word) != spec.choices.end();
-  if (const auto* whole = std::get_if<Index>(&value))
-    return static_cast<double>(*whole) >= spec.least && static_cast<double>(*whole) <= spec.most;
-  if (const auto* x = std::get_if<double>(&value)) return *x >= spec.least && *x <= spec.most;  // not NaN
+  if (const auto* whole = std::get_if<Index>(&value)) return is_inside(static_cast<double>(*whole), spec);
+  if (const auto* x = std::get_if<double>(&value)) return is_inside(*x, spec);
   return true;
 }
 
-/// A whole number where a real one is wanted is one.
+/// A whole number where a real one is wanted is one, and 4.0 is a whole number.
 Attribute converted(const Attribute& value, const AttributeSpec& spec) {
-  const bool wanted = std::holds_alternative<double>(spec.fallback);
-  if (const auto* whole = std::get_if<Index>(&value); whole && wanted) return static_cast<double>(*whole);
+  if (const auto* whole = std::get_if<Index>(&value); whole && std::holds_alternative<double>(spec.fallback))
+    return static_cast<double>(*whole);
+  if (const auto whole = whole_number(value); whole && std::holds_alternative<Index>(spec.fallback)) return *whole;
   return value;
 }
 
@@ -51,6 +55,26 @@ void require_fits(const Attribute& value, const AttributeSpec& spec, const std::
 }
 
 }  // namespace
+
+std::string needed(const AttributeSpec& spec) {
+  if (std::holds_alternative<bool>(spec.fallback)) return "true or false";
+  if (std::holds_alternative<std::string>(spec.fallback)) return "one of " + joined(spec.choices);
+  const std::string kind = std::holds_alternative<Index>(spec.fallback) ? "a whole number" : "a number";
+  const bool begins = std::isfinite(spec.least), ends = std::isfinite(spec.most);
+  if (begins && ends && !spec.above_least && !spec.below_most)
+    return concat(kind, " from ", end(spec.least), " to ", end(spec.most));
+  std::string range;
+  if (begins) range = concat(spec.above_least ? " above " : " of at least ", end(spec.least));
+  if (ends) range += concat(begins ? " and" : "", spec.below_most ? " below " : " at most ", end(spec.most));
+  return range.empty() ? kind + ", finite" : kind + range;
+}
+
+std::optional<Index> whole_number(const Attribute& value) {
+  if (const auto* whole = std::get_if<Index>(&value)) return *whole;
+  const auto* x = std::get_if<double>(&value);
+  if (x == nullptr || std::abs(*x) > 0x1p53 || *x != std::trunc(*x)) return std::nullopt;  // NaN is not what it is
+  return static_cast<Index>(*x);
+}
 
 std::string text(const Attribute& value) {
   struct {
@@ -65,12 +89,16 @@ std::string text(const Attribute& value) {
   return std::visit(to_text, value);
 }
 
+Attribute number_or_word(const std::string& word) {
+  if (const auto whole = number_from<Index>(word)) return *whole;
+  if (const auto x = number_from<double>(word)) return *x;
+  return word;
+}
+
 Attribute attribute_from(const std::string& word, const AttributeSpec& spec, const std::string& where) {
   Attribute value = word;
   if (std::holds_alternative<bool>(spec.fallback) && (word == "true" || word == "false")) value = word == "true";
-  if (const auto whole = number_from<Index>(word); whole && !std::holds_alternative<std::string>(spec.fallback))
-    value = *whole;
-  else if (const auto x = number_from<double>(word); x && std::holds_alternative<double>(spec.fallback)) value = *x;
+  else if (!std::holds_alternative<std::string>(spec.fallback)) value = number_or_word(word);
   value = converted(value, spec);
   require_fits(value, spec, where);
   return value;
@@ -92,7 +120,7 @@ Attributes complete(const Attributes& given, const std::vector<AttributeSpec>& s
 
 Attributes attributes_from_json(std::string_view json, const std::string& where) {
   const nlohmann::json object = parse_strict_json(json, where);
-  require_world(object.is_object(), where, "attributes are a ", object.type_name(), "; an object is needed");
+  require_world(object.is_object(), where, "attributes are of type ", object.type_name(), "; an object is needed");
   Attributes all;
   for (const auto& [name, value] : object.items()) {
     if (value.is_boolean()) all[name] = value.get<bool>();
@@ -102,7 +130,7 @@ Attributes attributes_from_json(std::string_view json, const std::string& where)
     else if (value.is_number()) all[name] = value.get<double>();
     else if (value.is_string()) all[name] = value.get<std::string>();
     else
-      require_world(false, where, in_quotes(name), " is a ", value.type_name(),
+      require_world(false, where, in_quotes(name), " is of type ", value.type_name(),
                     "; a number, a text, true or false is needed");
   }
   return all;

@@ -4,6 +4,7 @@
 #pragma once
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,7 +24,8 @@ struct AttributeSpec {
   std::string what;
   std::vector<std::string> choices = {};  ///< of a text; the first one need not be the fallback
   double least = -std::numeric_limits<double>::infinity(),
-         most = std::numeric_limits<double>::infinity();  ///< of a number
+         most = std::numeric_limits<double>::infinity();  ///< of a number, which is finite in any case
+  bool above_least = false, below_most = false;           ///< of a number: the end itself is not taken
   bool convention = false;                                ///< real systems differ here: `find` tries the other choices
   bool by_rounding = false;            ///< of a convention: its choices differ by roundings, which bounds may allow
   std::vector<Attribute> others = {};  ///< of a number that is a convention: what is in use
@@ -31,8 +33,17 @@ struct AttributeSpec {
 
 std::string text(const Attribute& value);  ///< as it is written after "name="
 
-/// The attribute that `word` spells. Throws std::invalid_argument "WHERE: NAME is 'WORD'; it must be ..." for what is
-/// not of its type, choices or range.
+/// What a value must be: "a whole number from 1 to 256", "a number above 0 and at most 1", "one of a, b".
+std::string needed(const AttributeSpec& spec);
+
+/// The whole number that a value is: 4, and 4.0 too.
+std::optional<Index> whole_number(const Attribute& value);
+
+/// The number that a word spells, a whole one where it is one, else the word.
+Attribute number_or_word(const std::string& word);
+
+/// The attribute that `word` spells; 4.0 is a whole number as 4 is. Throws std::invalid_argument "WHERE: NAME is
+/// 'WORD'; it must be ..." for what is not of its type, choices or range.
 Attribute attribute_from(const std::string& word, const AttributeSpec& spec, const std::string& where);
 
 /// Every attribute of `specs`, from `given` or its fallback. Throws std::invalid_argument naming the first of `given`

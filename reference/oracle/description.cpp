@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "reference/oracle/joined.hpp"
@@ -33,8 +34,7 @@ std::string lines(const std::vector<TensorSpec>& specs) {
 std::string line(const AttributeSpec& a) {
   std::string out = fmt::format("  {}={}  {}{}\n", a.name, text(a.fallback), a.what,
                                 a.convention ? " (real systems differ here)" : "");
-  if (!a.choices.empty()) out += fmt::format("      one of {}\n", joined(a.choices));
-  return out;
+  return out + fmt::format("      {}\n", needed(a));
 }
 
 /// Words in lines of at most 100 characters.
@@ -65,8 +65,13 @@ nlohmann::ordered_json as_json(const std::vector<TensorSpec>& specs) {
 nlohmann::ordered_json as_json(const AttributeSpec& a) {
   nlohmann::ordered_json out{{"name", a.name}, {"what", a.what}, {"choices", a.choices}, {"convention", a.convention}};
   std::visit([&](const auto& x) { out["default"] = x; }, a.fallback);
-  if (a.least > -std::numeric_limits<double>::infinity()) out["least"] = a.least;
-  if (a.most < std::numeric_limits<double>::infinity()) out["most"] = a.most;
+  const auto put_end = [&](const char* name, double end, bool excluded) {
+    if (!std::isfinite(end)) return;
+    if (std::holds_alternative<Index>(a.fallback)) out[name] = static_cast<Index>(end);
+    else out[name] = end;
+    if (excluded) out[std::string(name) + "_excluded"] = true;
+  };
+  put_end("least", a.least, a.above_least), put_end("most", a.most, a.below_most);
   return out;
 }
 

@@ -23,8 +23,9 @@ struct TensorSpec {
 /// A call of an op that fits its description: see checked().
 struct Case {
   Tensors inputs;
-  Attributes attributes;  ///< all of them
-  Sizes sizes;            ///< of the letters in the inputs' shapes, and of whole-number attributes
+  Attributes attributes;                  ///< all of them
+  Sizes sizes;                            ///< of the letters in the inputs' shapes, and of whole-number attributes
+  std::vector<std::string> assumed = {};  ///< the attributes that nobody gave, which have their defaults
 
   const Tensor& in(std::string_view name) const { return inputs.find(name)->second; }
   template <class T>
@@ -63,6 +64,9 @@ struct Op {
   std::string contract;    ///< rounding points, order, ties, special values
   std::vector<TensorSpec> inputs, outputs;
   std::vector<AttributeSpec> attributes;
+  /// What sizes and attributes must be together and, of a case that has its inputs already, their values. Throws
+  /// std::invalid_argument "NAME ..." of an input, a size or an attribute. Empty: nothing.
+  std::function<void(const Case&)> demands = {};
   std::function<Tensors(const Case&)> run;
   /// What of theirs came first may decide what the rest of theirs must be: an op with intermediate outputs is judged
   /// step by step, each from theirs before it.
@@ -75,16 +79,18 @@ struct Op {
 };
 
 /// The case, its tensors of the right types and shapes, its attributes complete. Throws std::invalid_argument "oracle
-/// OP: ..." naming the first input or attribute that is missing, unknown or does not fit, and what is needed.
+/// OP: ..." naming the first input or attribute that is missing, unknown or does not fit, and what is needed; and for
+/// what is too large: a tensor of more than 2^31 elements, where a size of 0 counts as 1, or inputs and outputs that
+/// take more than 4 GiB together, or more than the environment variable DSV3_ORACLE_GIB says.
 Case checked(const Op& op, Tensors inputs, const Attributes& attributes);
 
 /// The inputs of a case drawn from `seed`, the same on every machine. `sizes` and `attributes` take the place of the
-/// kind's. Throws std::invalid_argument for a kind, letter or attribute that there is not, and for sizes below 0 or of
-/// more than 2^31 elements.
+/// kind's. Throws std::invalid_argument for a kind, letter or attribute that there is not, and as checked() and run()
+/// do for the case that would be drawn: what can be drawn can be run.
 Case drawn(const Op& op, const std::string& kind, std::uint64_t seed, const Sizes& sizes, const Attributes& attributes);
 
 /// The outputs of the reference; optional ones may be missing. Throws std::invalid_argument "oracle OP: ..." for what
-/// the op itself refuses.
+/// the op demands and values that it refuses.
 Tensors run(const Op& op, const Case& c);
 
 }  // namespace dsv3::oracle

@@ -8,6 +8,24 @@
 #include "reference/oracle/ops/ops.hpp"
 
 namespace dsv3::oracle {
+namespace {
+
+/// Neither runs nor imitates what the op refuses, whatever somebody has changed in the case.
+Op guarded(Op op) {
+  if (!op.demands) return op;
+  op.run = [run = op.run, demands = op.demands](const Case& c) {
+    demands(c);
+    return run(c);
+  };
+  if (op.imitate)
+    op.imitate = [imitate = op.imitate, demands = op.demands](const Case& c, const Arithmetic& arithmetic) {
+      demands(c);
+      return imitate(c, arithmetic);
+    };
+  return op;
+}
+
+}  // namespace
 
 const std::vector<Op>& registry() {
   static const std::vector<Op> all = [] {
@@ -16,7 +34,7 @@ const std::vector<Op>& registry() {
          {format_ops(), stored_ops(), packing_ops(), fp8_gemm_ops(), fp8_grouped_ops(), linear_ops(), norm_ops(),
           rope_ops(), swiglu_ops(), gate_ops(), permute_ops(), mla_ops(), mtp_ops(), loss_ops(), balance_ops(),
           bias_ops(), adamw_ops(), layer_ops(), model_ops()})
-      std::ranges::move(family, std::back_inserter(ops));
+      std::ranges::transform(family, std::back_inserter(ops), guarded);
     return ops;
   }();
   return all;

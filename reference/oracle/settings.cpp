@@ -15,8 +15,8 @@ Settings settings_of(const Op& op, const Attributes& given) {
       settings.attributes[name] = value;
       continue;
     }
-    const Index* const size = std::get_if<Index>(&value);
-    require(size != nullptr, "oracle " + op.name, in_quotes(name), " is ", in_quotes(text(value)),
+    const std::optional<Index> size = whole_number(value);
+    require(size.has_value(), "oracle " + op.name, in_quotes(name), " is ", in_quotes(text(value)),
             "; it is no attribute, and a size is a whole number");
     settings.sizes[name] = *size;
   }

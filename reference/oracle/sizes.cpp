@@ -97,7 +97,8 @@ std::string text(const ShapeText& shape) { return "[" + joined(shape) + "]"; }
 
 std::string bind(const ShapeText& shape, const std::vector<Index>& found, Sizes& sizes) {
   if (found.size() != shape.size())
-    return concat("is ", shape_text(found), "; it must be ", text(shape), ", ", shape.size(), " dimensions");
+    return concat("is ", shape_text(found), "; it must be ", text(shape), ", ", shape.size(),
+                  shape.size() == 1 ? " dimension" : " dimensions");
   for (std::size_t i = 0; i < shape.size(); ++i) {
     if (stands_alone(shape[i])) sizes.try_emplace(shape[i], found[i]);
     const Index needed = size_of(shape[i], sizes);

@@ -117,7 +117,8 @@ TensorVerdict judged(const std::string& name, const Tensor& ours, const Tensor& 
   if (!v.index.empty()) v.index = index_of(v.index[0], ours.shape);
   v.agreement = v.outside > 0 || !(v.rms <= 1) ? Agreement::outside
                 : v.different > 0              ? Agreement::within
-                                               : Agreement::bits;
+                : v.elements > 0               ? Agreement::bits
+                                               : Agreement::nothing;
   if (v.outside > 0)
     v.places = places_of(ours.shape, [&](Index i) { return comparison.is_outside(static_cast<std::size_t>(i)); });
   else if (v.agreement == Agreement::outside)

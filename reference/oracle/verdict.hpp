@@ -7,12 +7,13 @@
 namespace dsv3::oracle {
 
 enum class Agreement {
-  bits,    ///< every bit is ours
-  within,  ///< every element is within its derived bound, and all together within the spread
-  outside  ///< at least one is not, or the type or shape is another, or it is missing
+  nothing,  ///< there is no element to compare
+  bits,     ///< every bit is ours
+  within,   ///< every element is within its derived bound, and all together within the spread
+  outside   ///< at least one is not, or the type or shape is another, or it is missing
 };
 
-/// "equal bit for bit", "within the bound", "OUTSIDE".
+/// "nothing to compare", "equal bit for bit", "within the bound", "OUTSIDE".
 const char* name(Agreement agreement);
 
 /// How many of the elements that are outside share a place in the tensor, and how many such places there are.
@@ -38,7 +39,7 @@ struct TensorVerdict {
 };
 
 struct Verdict {
-  Agreement agreement = Agreement::bits;
+  Agreement agreement = Agreement::nothing;
   std::vector<TensorVerdict> tensors = {};  ///< in the order of the op's outputs, which is that of the computation
 };
 
@@ -50,6 +51,9 @@ Verdict judge(const Op& op, const Case& c, const Tensors& theirs);
 Verdict judge(const Op& op, const Case& c, const Tensors& ours, const Tensors& theirs);
 /// The same with other limits.
 Verdict judge(const Op& op, const Tensors& ours, const Limits& limits, const Tensors& theirs);
+
+/// What is said, in a line, of outputs that have no element.
+inline constexpr const char* nothing_compared = "nothing was compared: no output has an element\n";
 
 /// The verdict in words, a line or a few for each tensor.
 std::string text(const Verdict& verdict);

@@ -20,6 +20,7 @@ std::string at(const TensorVerdict& v) {
 
 std::string text(const TensorVerdict& v) {
   std::string out = fmt::format("{}: {}", v.name, name(v.agreement));
+  if (v.agreement == Agreement::nothing) out += ", it has no elements";
   if (v.agreement == Agreement::bits) out += fmt::format(", {} elements", v.elements);
   if (!v.why.empty()) out += fmt::format("\n  {} {}", v.name, v.why);
   if (v.outside > 0)
@@ -47,13 +48,14 @@ nlohmann::ordered_json number(double x) {
 }  // namespace
 
 const char* name(Agreement agreement) {
-  constexpr std::array words{"equal bit for bit", "within the bound", "OUTSIDE"};
+  constexpr std::array words{"nothing to compare", "equal bit for bit", "within the bound", "OUTSIDE"};
   return words[static_cast<std::size_t>(agreement)];
 }
 
 std::string text(const Verdict& verdict) {
   std::string out;
   for (const TensorVerdict& v : verdict.tensors) out += text(v);
+  if (verdict.agreement == Agreement::nothing) out += nothing_compared;
   const auto first = std::ranges::find(verdict.tensors, Agreement::outside, &TensorVerdict::agreement);
   if (first != verdict.tensors.end() && verdict.tensors.size() > 2)
     out += fmt::format("the first to diverge, in the order of the computation: {}\n", first->name);

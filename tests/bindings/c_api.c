@@ -84,7 +84,7 @@ static void test_same_as_program(void) {
   CHECK(dsv3_run("quantise", inputs->items, 1, inputs->attributes, &ours, &error) == DSV3_OK);
   CHECK(ours->count == 2);
   CHECK_SAME(ours->items[0].name, "q");
-  CHECK_SAME(ours->attributes, "{}");
+  CHECK_SAME(ours->attributes, inputs->attributes);
   CHECK(ours->items[0].dtype == DSV3_F8_E4M3 && ours->items[1].dtype == DSV3_F32);
   for (i = 0; i < ours->count; ++i)
     CHECK(file_has("ours.safetensors", ours->items[i].name, ours->items[i].data, ours->items[i].bytes));
@@ -175,10 +175,12 @@ static void test_bad_tensors(void) {
   x.shape = huge;
   REFUSED("quantise", &x, 1, NULL,
           "oracle quantise: \"x\": has the shape [9223372036854775807, 9223372036854775807]; at most 2^31 elements are "
-          "taken");
+          "taken, where a size of 0 counts as 1");
   x.shape = hidden, x.bytes = 0;
-  REFUSED("quantise", &x, 1, NULL,
-          "oracle quantise: \"x\": has the shape [0, 9223372036854775807]; at most 2^31 elements are taken");
+  REFUSED(
+      "quantise", &x, 1, NULL,
+      "oracle quantise: \"x\": has the shape [0, 9223372036854775807]; at most 2^31 elements are taken, where a size "
+      "of 0 counts as 1");
   x = x_of(numbers), x.bytes -= 1;
   REFUSED("quantise", &x, 1, NULL, "oracle quantise: \"x\": has 4095 bytes; [4, 256] of F32 needs 4096");
   x.bytes = -4096;
@@ -210,9 +212,9 @@ static void test_bad_words(void) {
   CHECK(dsv3_gen("quantise", NULL, 1, "{\"M\": -3}", &outputs, &error) == DSV3_BAD_ARGUMENT);
   CHECK_REFUSED_ALIKE(error.text, "gen quantise --set M=-3 -o none");
 
-  REFUSED("quantise", &x, 1, "[]", "oracle quantise: attributes are a array; an object is needed");
+  REFUSED("quantise", &x, 1, "[]", "oracle quantise: attributes are of type array; an object is needed");
   REFUSED("quantise", &x, 1, "{\"dialect\": null}",
-          "oracle quantise: \"dialect\" is a null; a number, a text, true or false is needed");
+          "oracle quantise: \"dialect\" is of type null; a number, a text, true or false is needed");
   REFUSED("quantise", &x, 1, "{\"M\": 1, \"M\": 1}", "oracle quantise: the key \"M\" appears twice");
   for (int i = 0; i < 4; ++i) {
     const char* const not_json[] = {"", "{", "{\"group_rows\": NaN}", "{\"group_rows\": 1e999}"};
@@ -240,20 +242,72 @@ static void test_bad_calls(void) {
   CHECK_SAME(error.text, "oracle quantise: the tensors are NULL; there should be 2");
   CHECK(dsv3_check("quantise", &x, 1, NULL, NULL, 0, &report, &error) == DSV3_OK);
   CHECK(report->outcome == DSV3_OUTSIDE);
-  CHECK_SAME(report->text, "q: OUTSIDE\n  q is missing\ns: OUTSIDE\n  s is missing\n");
+  CHECK_SAME(strchr(report->text, '\n') + 1, "q: OUTSIDE\n  q is missing\ns: OUTSIDE\n  s is missing\n");
   dsv3_free_report(report);
   dsv3_free_report(NULL);
   dsv3_free_tensors(NULL);
 }
 
-/* No element is a number too, and needs no memory. */
+/* Attributes that nobody gave are named in the words of the command line, with the defaults that they have. */
+static void test_assumed(void) {
+  const dsv3_tensor x = x_of(numbers);
+  dsv3_tensors* ours = NULL;
+  dsv3_report* report = NULL;
+  dsv3_error error;
+  const char* const remark =
+      "attributes that the case does not name have their defaults: format=e4m3, group_rows=1, group_cols=128, "
+      "scale=fp32, rounding=nearest_even\n";
+  const char* const given = "{\"dialect\": \"deepep_kernel\"}";
+  CHECK(dsv3_run("quantise", &x, 1, given, &ours, &error) == DSV3_OK);
+  CHECK(strstr(ours->attributes, "\"group_cols\":128") != NULL);
+  CHECK(dsv3_check("quantise", &x, 1, given, ours->items, ours->count, &report, &error) == DSV3_OK);
+  CHECK(report->outcome == DSV3_BITS && strncmp(report->text, remark, strlen(remark)) == 0);
+  CHECK(strstr(report->json, "\"remarks\":[\"attributes that the case does not name") != NULL);
+  dsv3_free_report(report);
+  CHECK(dsv3_find("quantise", &x, 1, given, ours->items, ours->count, &report, &error) == DSV3_OK);
+  CHECK(report->outcome == 1 && strncmp(report->text, remark, strlen(remark)) == 0);
+  dsv3_free_report(report);
+  dsv3_free_tensors(ours);
+}
+
+/* What run would refuse gen refuses, in its words; and what needs too much memory. */
+static void test_bad_cases(void) {
+  const char* const calls[][3] = {{"gate", "{\"K_r\": 64}", "--set K_r=64"},
+                                  {"rope", "{\"W\": 3}", "--set W=3"},
+                                  {"model", "{\"T\": 0}", "--set T=0"},
+                                  {"adamw", "{\"beta1\": 1}", "--set beta1=1"},
+                                  {"linear", "{\"T\": 1048576, \"N\": 1048576}", "--set T=1048576 N=1048576"},
+                                  {"linear", "{\"T\": 2147483648, \"K\": 0}", "--set T=2147483648 K=0"}};
+  size_t i;
+  for (i = 0; i < sizeof calls / sizeof *calls; ++i) {
+    char arguments[256];
+    dsv3_tensors* inputs = NULL;
+    dsv3_error error;
+    CHECK(dsv3_gen(calls[i][0], NULL, 1, calls[i][1], &inputs, &error) == DSV3_BAD_ARGUMENT && inputs == NULL);
+    snprintf(arguments, sizeof arguments, "gen %s %s -o none", calls[i][0], calls[i][2]);
+    CHECK_REFUSED_ALIKE(error.text, arguments);
+  }
+}
+
+/* No element is a number too, and needs no memory. Nothing is said to agree then. */
 static void test_empty(void) {
   const int64_t none[] = {0, 256};
   const dsv3_tensor x = {"x", DSV3_F32, 2, none, NULL, 0};
   dsv3_tensors* outputs = NULL;
+  dsv3_report* report = NULL;
   dsv3_error error;
   CHECK(dsv3_run("quantise", &x, 1, NULL, &outputs, &error) == DSV3_OK);
   CHECK(outputs->items[0].bytes == 0 && outputs->items[0].shape[0] == 0 && outputs->items[1].shape[1] == 2);
+  CHECK(dsv3_check("quantise", &x, 1, outputs->attributes, outputs->items, 2, &report, &error) == DSV3_OK);
+  CHECK(report->outcome == DSV3_NOTHING);
+  CHECK_SAME(report->text,
+             "q: nothing to compare, it has no elements\ns: nothing to compare, it has no elements\n"
+             "nothing was compared: no output has an element\n");
+  dsv3_free_report(report);
+  CHECK(dsv3_find("quantise", &x, 1, outputs->attributes, outputs->items, 2, &report, &error) == DSV3_OK);
+  CHECK(report->outcome == 0);
+  CHECK_SAME(report->text, "nothing was compared: no output has an element\n");
+  dsv3_free_report(report);
   dsv3_free_tensors(outputs);
 }
 
@@ -270,6 +324,8 @@ int main(int argc, char** argv) {
   test_bad_tensors();
   test_bad_words();
   test_bad_calls();
+  test_bad_cases();
+  test_assumed();
   test_empty();
   if (failures == 0) puts("dsv3.h: all checks passed");
   return failures == 0 ? 0 : 1;

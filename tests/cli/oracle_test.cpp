@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/trained.hpp"
@@ -48,6 +49,28 @@ TEST_CASE("dsv3 oracle: gen --all writes a pack, of one op or of all, the same b
   refused({"oracle", "gen", "cast", "--all", "--set", "M=3", "-o", again + "2"}, "--all: draws every kind of case");
   refused({"oracle", "gen", "kast", "--all", "-o", again + "2"}, "there is no op \"kast\"");
   CHECK(!std::filesystem::exists(again + "2"));
+}
+
+TEST_CASE("dsv3 oracle: cases and outputs go through pipes; of two that come from standard input there is none") {
+  const Scratch scratch;
+  const std::string c = scratch / "case", ours = scratch / "ours", program = std::string(DSV3_PROGRAM) + " oracle ";
+  const auto shell = [](const std::string& line) {
+    return std::system(("bash -o pipefail -c '" + line + "'").c_str());
+  };
+  REQUIRE(run({"oracle", "gen", "quantise", "-o", c}).status == 0);
+  REQUIRE(run({"oracle", "run", "quantise", c, "-o", ours}).status == 0);
+  const Ended gen = run({"oracle", "gen", "quantise", "-o", "-"});
+  CHECK((gen.out == get(c) && gen.err == ""));
+  CHECK(shell(program + "gen quantise -o - | " + program + "run quantise - -o - | cmp - " + ours) == 0);
+  CHECK(shell(program + "run quantise - -o - <" + c + " | " + program + "check quantise " + c + " - >/dev/null") == 0);
+  CHECK(shell(program + "check quantise - " + ours + " <" + c + " >/dev/null") == 0);
+  CHECK(shell(program + "find quantise - " + ours + " <" + c + " >/dev/null") == 0);
+  const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
+    CHECK(not_refused(run(arguments), "dsv3 oracle: " + message) == "");
+  };
+  refused({"oracle", "check", "quantise", "-", "-"},
+          "check: case and theirs are both -; standard input is one of them");
+  refused({"oracle", "check", "quantise", c, "-"}, "standard input: has 0 bytes");
 }
 
 TEST_CASE("dsv3 oracle: describe and list say all there is, as text and as JSON") {

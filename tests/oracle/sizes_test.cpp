@@ -31,5 +31,5 @@ TEST_CASE("sizes: letters are bound where they stand alone, and then must fit ev
   CHECK(bind({"T", "ceil(K/128)"}, {7, 3}, sizes) == "");
   CHECK(bind({"T", "ceil(K/128)"}, {7, 2}, sizes) == "is [7, 2]; [T, ceil(K/128)] needs ceil(K/128) = 3 in place 2");
   CHECK(bind({"N", "K"}, {5, 299}, sizes) == "is [5, 299]; [N, K] needs K = 300 in place 2");
-  CHECK(bind({"T"}, {7, 1}, sizes) == "is [7, 1]; it must be [T], 1 dimensions");
+  CHECK(bind({"T"}, {7, 1}, sizes) == "is [7, 1]; it must be [T], 1 dimension");
 }

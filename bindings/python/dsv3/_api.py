@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ LIBRARY = _library.load()
 class Agreement(enum.IntEnum):
     """How another implementation's outputs agree with the reference's."""
 
+    NOTHING = -1
+    """there is no element to compare"""
     BITS = 0
     """every bit is ours"""
     WITHIN = 1
@@ -30,7 +33,7 @@ class Agreement(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What check says; true unless something is outside."""
+    """What check says; true unless something is outside, so also where there was nothing to compare."""
 
     agreement: Agreement
     text: str
@@ -70,7 +73,7 @@ def _plain(value: Any) -> Any:
     """For what JSON does not know: NumPy's numbers."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"an attribute is a {type(value).__name__}; a number, a text, True or False is needed")
+    raise TypeError(f"an attribute is of type {type(value).__name__}; a number, a text, True or False is needed")
 
 
 def _settings(op: str, given: Mapping[str, Any]) -> bytes:
@@ -81,14 +84,20 @@ def _settings(op: str, given: Mapping[str, Any]) -> bytes:
 
 
 def _op(op: str) -> bytes:
-    if not isinstance(op, str):
-        raise TypeError(f"oracle: the op is {op!r}; a text is needed")
-    return op.encode()
+    return _library.text(op, "oracle", "the op")
+
+
+def _seed(op: str, seed: Any) -> int:
+    """Whole numbers of NumPy are some too; True is none."""
+    whole = None if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__") else operator.index(seed)
+    if whole is None or not 0 <= whole < 2**64:
+        raise _library.Error(f"oracle {op}: seed is {seed!r}; it must be a whole number from 0 to 2^64 - 1")
+    return whole
 
 
 def _call_of(op: str, inputs: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[Any, ...]:
     if not isinstance(inputs, Mapping):
-        raise TypeError(f"oracle {op}: the inputs are a {type(inputs).__name__}; a dict of arrays is needed")
+        raise TypeError(f"oracle {op}: the inputs are of type {type(inputs).__name__}; a dict of arrays is needed")
     given = _arrays.Given(inputs, f"oracle {op}")
     settings = {**(inputs.attributes if isinstance(inputs, Case) else {}), **attributes}
     return given, (_op(op), given.tensors, given.count, _settings(op, settings))
@@ -113,9 +122,8 @@ def run(op: str, inputs: Mapping[str, Any], /, **attributes: Any) -> dict[str, N
 
 def gen(op: str, /, kind: str | None = None, seed: int = 1, **settings: Any) -> Case:
     """A case drawn from `seed`, the same on every machine. Settings are attributes, and sizes by their letters."""
-    if not isinstance(seed, int) or not 0 <= seed < 2**64:
-        raise _library.Error(f"oracle {op}: seed is {seed!r}; it must be a whole number from 0 to 2^64 - 1")
-    drawn = LIBRARY.call("dsv3_gen", _op(op), None if kind is None else kind.encode(), seed, _settings(op, settings))
+    name, of_kind = _op(op), None if kind is None else _library.text(kind, f"oracle {op}", "the kind")
+    drawn = LIBRARY.call("dsv3_gen", name, of_kind, _seed(op, seed), _settings(op, settings))
     attributes = json.loads(drawn.contents.attributes)
     return Case(_arrays.from_library(LIBRARY, drawn), attributes)
 
@@ -126,7 +134,7 @@ def _judged(function: str, op: str, inputs: Mapping[str, Any], theirs: Any,
     if not isinstance(theirs, Mapping):
         names = [output["name"] for output in describe(op)["outputs"]]
         if len(names) != 1:
-            raise TypeError(f"oracle {op}: theirs are a {type(theirs).__name__}; a dict of {', '.join(names)} is needed")
+            raise TypeError(f"oracle {op}: theirs are of type {type(theirs).__name__}; a dict of {', '.join(names)} is needed")
         theirs = {names[0]: theirs}
     outputs = _arrays.Given(theirs, f"oracle {op}")
     return LIBRARY.report(function, *call, outputs.tensors, outputs.count)

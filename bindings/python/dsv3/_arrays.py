@@ -54,12 +54,11 @@ class Given:
         self.count = len(arrays)
         self.tensors = (_library.Tensor * self.count)()
         for tensor, (name, x) in zip(self.tensors, arrays.items()):
-            if not isinstance(name, str):
-                raise TypeError(f"{where}: a tensor's name is {name!r}; a text is needed")
+            encoded = _library.text(name, where, "a tensor's name")
             array = to_numpy(x, f"{where}: {name}")
             shape = (ctypes.c_int64 * array.ndim)(*array.shape)
             self._kept.append((array, shape))
-            tensor.name, tensor.dtype, tensor.rank = name.encode(), DTYPES.index(array.dtype), array.ndim
+            tensor.name, tensor.dtype, tensor.rank = encoded, DTYPES.index(array.dtype), array.ndim
             tensor.shape, tensor.data, tensor.bytes = shape, array.ctypes.data, array.nbytes
 
 

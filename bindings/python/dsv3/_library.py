@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import pathlib
 from typing import Any
@@ -27,6 +28,15 @@ class ErrorText(ctypes.Structure):
 
 class Error(ValueError):
     """What a call refuses: where, what is, and what is needed."""
+
+
+def text(value: Any, where: str, what: str) -> bytes:
+    """A name for the library, where a text ends with its first NUL."""
+    if not isinstance(value, str):
+        raise TypeError(f"{where}: {what} is {value!r}; a text is needed")
+    if "\0" in value:
+        raise Error(f"{where}: {what} is {json.dumps(value)}; it must be without NUL")
+    return value.encode()
 
 
 BAD_ARGUMENT = 2

@@ -141,8 +141,9 @@ Tensors drawn_inputs(const std::string& kind, const Sizes& s, const Attributes& 
       {"p", tensor(p, {N})}, {"g", tensor(g, {N})}, {"m", rounded(moments, m, {N})}, {"v", rounded(moments, v, {N})}};
 }
 
-AttributeSpec constant_attribute(const char* name, double fallback, const char* what, double most) {
-  return {.name = name, .fallback = fallback, .what = what, .least = 0, .most = most};
+AttributeSpec constant_attribute(const char* name, double fallback, const char* what, double most,
+                                 bool below_most = false) {
+  return {.name = name, .fallback = fallback, .what = what, .least = 0, .most = most, .below_most = below_most};
 }
 
 TwinOp adamw() {
@@ -164,18 +165,19 @@ TwinOp adamw() {
                {"m", {Dtype::f32, Dtype::bf16}, {"N"}, "first moment"},
                {"v", {Dtype::f32, Dtype::bf16}, {"N"}, "second moment, not negative"}};
   op.outputs = {{"p", {Dtype::f32}, {"N"}, "master weights"},
-                {"m", {Dtype::f32}, {"N"}, "first moment; values of BF16 may be written in FP32 or BF16"},
+                {"m", {Dtype::f32}, {"N"}, "first moment; values of BF16 may be written in BF16"},
                 {"v", {Dtype::f32}, {"N"}, "second moment, likewise"}};
   op.attributes = {
       {.name = "step", .fallback = Index{1000}, .what = "t, from 1", .least = 1, .most = 1e9},
       constant_attribute("lr", 2.2e-4, "learning rate", 1e3),
-      constant_attribute("beta1", 0.9, "below 1", 1),
-      constant_attribute("beta2", 0.95, "below 1", 1),
+      constant_attribute("beta1", 0.9, "of the first moment", 1, true),
+      constant_attribute("beta2", 0.95, "of the second moment", 1, true),
       {.name = "eps",
        .fallback = 1e-8,
-       .what = "above 0; the report does not give it",
+       .what = "the report does not give it",
        .least = 0,
        .most = 1,
+       .above_least = true,
        .convention = true,
        .others = {1e-8, 1e-6, 1e-15}},
       constant_attribute("weight_decay", 0.1, "lambda of matrices; 0 for gains", 1e3),

@@ -34,7 +34,7 @@ MlaWeights<Matrix> mla_weights(const Case& c, const std::string& prefix = "");
 /// The gradients joined as the weights are released, under the names dwq_a .. dwo.
 Tensors joined_gradients(const Case& c, const MlaWeights<Matrix>& grads);
 
-/// The rows of a call, one sequence. Throws unless positions are consecutive.
+/// The rows of a call, one sequence; demand_attention has seen to that.
 Sequences sequence_of(const Case& c);
 
 }  // namespace dsv3::oracle

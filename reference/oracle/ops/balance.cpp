@@ -7,6 +7,7 @@
 
 #include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -41,14 +42,10 @@ Sequences stretches(const Case& c) {
 
 /// What the reference reads of a gate; refuses what cannot have come from one.
 Routing routing_of(const Case& c) {
-  const Index T = size(c, "T"), N_r = size(c, "N_r"), K_r = size(c, "K_r");
-  require(T == 0 || (K_r >= 1 && K_r <= N_r), "experts", "K_r is ", K_r, "; it must be from 1 to N_r = ", N_r);
+  const Index T = size(c, "T"), K_r = size(c, "K_r");
   Routing routing{.experts = IndexMatrix(T, K_r), .g = {}, .s = float_matrix(c.in("s")), .groups = {}, .margin = {}};
   require(routing.s.allFinite(), "s", "a score is not finite; it must be");
-  const std::vector<std::int64_t> experts = integers(c.in("experts"));
-  std::ranges::copy(experts, routing.experts.data());
-  for (const std::int64_t expert : experts)
-    require(expert >= 0 && expert < N_r, "experts", expert, " is outside 0 to N_r - 1 = ", N_r - 1);
+  std::ranges::copy(integers(c.in("experts")), routing.experts.data());
   return routing;
 }
 
@@ -206,6 +203,13 @@ TwinOp balance_op(bool sequence_wise) {
   if (sequence_wise) op.kinds.push_back({"empty", "all tokens are in the first sequence", sizes});
   op.draw = [sequence_wise](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(kind, sequence_wise, s, random);
+  };
+  op.demands = [](const Case& c) {
+    if (size(c, "T") > 0) demand_top_k(c);
+    demand_experts(c, false);
+    if (!c.sizes.contains("S")) return;
+    if (size(c, "T") > 0) demand_at_least(c, "S", 1, " where there are tokens");
+    if (is_sequence_wise(c)) stretches(c);
   };
   t.twin = twin;
   t.forward = forward;

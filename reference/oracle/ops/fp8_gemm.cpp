@@ -95,9 +95,11 @@ Op op_of(const Direction& d) {
   op.contract = product_contract();
   op.inputs = operand_specs(d.a, d.a_shape, d.a_groups);
   for (TensorSpec& spec : operand_specs(d.b, d.b_shape, d.b_groups)) op.inputs.push_back(std::move(spec));
-  op.outputs = {{d.out, {Dtype::f32}, d.out_shape, "FP32; BF16 is accepted with half a step of its own"}};
+  op.outputs = {{d.out, {Dtype::f32}, d.out_shape, "FP32; BF16 and FP16 are accepted with half a step of their own"}};
   op.attributes = product_attributes(!d.adds);
   if (d.adds) op.inputs.push_back({d.out, {Dtype::f32}, d.out_shape, "what it is added to"});
+  const char* const depth = d.adds ? "T" : d.b_transposed ? "N" : "K";
+  op.demands = [depth, with_W = !d.adds](const Case& c) { demand_product(c, depth, with_W); };
   op.run = [d](const Case& c) { return Tensors{{d.out, tensor(product_of(d, c, arithmetic_of(c)))}}; };
   op.limits = [d](const Case& c, const Tensors& ours, const Tensors&) { return limits_of(d, c, ours); };
   op.kinds = product_kinds({{"T", 64}, {"N", 128}, {"K", 512}}, {{"T", 19}, {"N", 131}, {"K", 300}},

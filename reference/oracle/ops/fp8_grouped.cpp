@@ -3,6 +3,7 @@
 #include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
 #include "reference/oracle/ops/any_order.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/fp8_words.hpp"
 
 namespace dsv3::oracle {
@@ -21,6 +22,11 @@ std::vector<Index> begins(const Case& c) {
   }
   require(begin.back() == T, "counts", "they add up to ", begin.back(), "; they must add up to T = ", T);
   return begin;
+}
+
+void demand_counts(const Case& c) {
+  if (c.sizes.at("T") > 0) demand_at_least(c, "E", 1, " where there are rows");
+  if (c.inputs.contains("counts")) begins(c);
 }
 
 std::vector<Fp8Operand> views(const std::vector<Operand>& operands) {
@@ -151,8 +157,13 @@ Op op_of(const ByRows& d) {
   op.inputs = operand_specs(d.a, {"T", d.depth}, tile_1x128);
   for (TensorSpec& spec : operand_specs("W", {"N", "K"}, block_128x128, true)) op.inputs.push_back(std::move(spec));
   op.inputs.push_back(counts_spec("rows of each expert, together T"));
-  op.outputs = {{d.out, {Dtype::f32}, {"T", d.width}, "FP32; BF16 is accepted with half a step of its own"}};
+  op.outputs = {
+      {d.out, {Dtype::f32}, {"T", d.width}, "FP32; BF16 and FP16 are accepted with half a step of their own"}};
   op.attributes = product_attributes(true);
+  op.demands = [d](const Case& c) {
+    demand_product(c, d.depth, true);
+    demand_counts(c);
+  };
   op.run = [d](const Case& c) { return Tensors{{d.out, tensor(d.run(c, arithmetic_of(c)))}}; };
   op.limits = [d](const Case& c, const Tensors& ours, const Tensors&) { return Limits{{d.out, d.limit(c, ours)}}; };
   op.kinds = grouped_kinds(48, 19);
@@ -180,6 +191,10 @@ Op wgrad_op() {
   op.inputs.push_back({"dW", {Dtype::f32}, {"E", "N", "K"}, "what it is added to"});
   op.outputs = {{"dW", {Dtype::f32}, {"E", "N", "K"}, "FP32"}};
   op.attributes = product_attributes(false);
+  op.demands = [](const Case& c) {
+    demand_product(c, "T", false);
+    demand_counts(c);
+  };
   op.run = run_wgrad;
   op.limits = [](const Case& c, const Tensors& ours, const Tensors&) { return Limits{{"dW", wgrad_limit(c, ours)}}; };
   op.kinds = grouped_kinds(640, 300);

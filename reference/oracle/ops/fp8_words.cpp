@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "reference/oracle/ops/fp8_words.hpp"
 
-#include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 
 namespace dsv3::oracle {
 namespace {
@@ -17,10 +17,7 @@ M of_expert(const M& all, Index expert, Index experts) {
 }
 
 Scales read_scales(const Case& c, const std::string& name, Scales s) {
-  if (name == "W" && c.word("W_scales") == "transposed") {
-    require(s.rows() == s.cols(), "W_s", "is [", s.rows(), ", ", s.cols(), "]; W_scales=transposed needs a square one");
-    s = Scales(s.transpose());
-  }
+  if (name == "W" && c.word("W_scales") == "transposed") s = Scales(s.transpose());
   if (c.word("scales") == "divide") s = s.cwiseInverse();
   return s;
 }
@@ -71,6 +68,14 @@ std::vector<AttributeSpec> product_attributes(bool with_W) {
 Fp8Arithmetic arithmetic_of(const Case& c) {
   return {accumulation_named(c.word("accumulation")).promoted_every(c.attribute<Index>("promotion")),
           c.word("scale_order") == "together" ? ScaleOrder::together : ScaleOrder::in_turn};
+}
+
+void demand_product(const Case& c, const char* depth, bool with_W) {
+  const Index promotion = c.attribute<Index>("promotion"), deep = c.sizes.find(depth)->second;
+  demand(128 % promotion == 0, "promotion is ", promotion, "; it must be a divisor of 128");
+  demand(deep < Index{1} << 20, depth, " is ", deep, ", the terms of a sum; there must be fewer than 2^20");
+  if (with_W && c.word("W_scales") == "transposed")
+    demand_square("W_s", num_groups(c.sizes.at("N"), 128), num_groups(c.sizes.at("K"), 128), "W_scales=transposed");
 }
 
 FloatMatrix before_quantising(const std::string& kind, Index rows, Index cols, Random& random) {

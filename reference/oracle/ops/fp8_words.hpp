@@ -25,6 +25,8 @@ std::vector<TensorSpec> operand_specs(const std::string& name, const ShapeText& 
 
 std::vector<AttributeSpec> product_attributes(bool with_W);
 Fp8Arithmetic arithmetic_of(const Case& c);
+/// Of products whose sums go over the letter `depth`.
+void demand_product(const Case& c, const char* depth, bool with_W);
 
 /// Operands of a kind before they are quantised, and as inputs NAME_q and NAME_s.
 FloatMatrix before_quantising(const std::string& kind, Index rows, Index cols, Random& random);

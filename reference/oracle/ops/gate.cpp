@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "reference/core/require.hpp"
 #include "reference/linear/linear.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/ops/routing.hpp"
 #include "reference/oracle/ops/selection.hpp"
@@ -99,6 +99,7 @@ TwinOp gate() {
       .imitate = {},
       .kinds = gate_kinds(),
       .draw = by_kind_and_sizes(drawn_inputs)};
+  t.op.demands = demand_selection;
   t.twin = gate_twin;
   t.forward = gate_forward;
   return t;
@@ -143,6 +144,7 @@ TwinOp select() {
     if (kind == "zeros") scores.setZero(), b = b.unaryExpr([](float x) { return std::round(20 * x); });
     return Tensors{{"s", tensor(scores)}, {"b", tensor(b, {b.cols()})}};
   };
+  t.op.demands = demand_selection;
   t.twin = select_twin;
   t.forward = [](const Case&) { return std::optional<Tensors>(); };
   return t;
@@ -168,11 +170,8 @@ struct Record {
 };
 
 void replay_twin(Twin& t) {
-  const Index T = t.call.sizes.at("T"), K_r = t.call.sizes.at("K_r"), N_r = t.call.sizes.at("N_r");
+  const Index T = t.call.sizes.at("T"), K_r = t.call.sizes.at("K_r");
   const Rows experts = rows_of(integers(t.call.in("experts")), T, K_r);
-  for (const auto& row : experts)
-    require(is_choice(row, N_r), "experts", "a token repeats an expert or names one that there is not; it needs ", K_r,
-            " different ones of 0 to ", N_r - 1);
   const Var s = t.out("s", gate_scores(t, product(t.in("x"), t.in("W"))));
   t.out("weights", gate_weights(t, s, experts));
 }
@@ -237,6 +236,10 @@ TwinOp replayed() {
     }
     inputs["experts"] = tensor(record, {T, K_r});
     return inputs;
+  };
+  t.op.demands = [](const Case& c) {
+    demand_top_k(c);
+    demand_experts(c, true);
   };
   t.twin = replay_twin;
   t.forward = replay_forward;

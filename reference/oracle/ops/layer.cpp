@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/ops/routing.hpp"
 #include "reference/oracle/ops/selection.hpp"
@@ -170,6 +170,13 @@ Var layer_twin(Twin& t, Ffn ffn, Var x, const std::string& prefix) {
   return out("y", before ? y : norm_of(t, y, prefix + "ffn_norm"));
 }
 
+void demand_layer(const Case& c, Ffn ffn) {
+  demand_attention(c);
+  if (ffn == Ffn::dense) return demand_at_least(c, "d_ffn", 1);
+  demand_at_least(c, "d_e", 1);
+  demand_selection(c);
+}
+
 bool has_usual_layer(const Case& c, Ffn ffn) {
   return has_usual_attention(c) && as_usual(c, conventions(ffn)) &&
          (ffn == Ffn::dense || gate_config(c, c.attribute<Index>("num_groups")).has_value());
@@ -185,7 +192,6 @@ ModelConfig layer_config(const Case& c, Ffn ffn, const std::string& prefix) {
     return config;
   }
   const Index N_r = c.in(prefix + "gate").shape[0];
-  require(N_r > 0, prefix + "gate", "is empty; there must be an expert at least");
   config.moe.d_shared = c.in(prefix + "shared_w1").shape[0];
   config.moe.d_expert = c.in(prefix + "w1").shape[1];
   config.moe.gate = gate_config(c, N_r).value();

@@ -20,6 +20,9 @@ Tensors drawn_layer_weights(Ffn ffn, const Sizes& sizes, Random& random, const s
 /// y of tokens x [T, d]; states the activations and y.
 Var layer_twin(Twin& t, Ffn ffn, Var x, const std::string& prefix = "");
 
+/// Sizes and attributes of such a layer; positions of one sequence.
+void demand_layer(const Case& c, Ffn ffn);
+
 bool has_usual_layer(const Case& c, Ffn ffn);
 /// The reference's block and its weights.
 ModelConfig layer_config(const Case& c, Ffn ffn, const std::string& prefix = "");

@@ -92,6 +92,7 @@ TwinOp layer(Ffn ffn) {
   op.draw = [ffn](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(ffn, kind, s, random);
   };
+  op.demands = [ffn](const Case& c) { demand_layer(c, ffn); };
   t.twin = [ffn](Twin& twin) { layer_twin(twin, ffn, twin.in("x")); };
   t.forward = [ffn](const Case& c) { return forward(c, ffn); };
   t.backward = [ffn](const Case& c) { return backward(c, ffn); };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "reference/linear/linear.hpp"
 
-#include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -11,12 +11,7 @@ namespace {
 
 Precision precision_of(const Case& c) { return c.word("precision") == "fp32" ? Precision::fp32 : Precision::bf16; }
 
-bool is_transposed(const Case& c) {
-  const bool transposed = c.word("W_layout") == "in_out";
-  require(!transposed || c.sizes.at("N") == c.sizes.at("K"), "linear", "W is [", c.sizes.at("N"), ", ", c.sizes.at("K"),
-          "]; W_layout=in_out needs a square one");
-  return transposed;
-}
+bool is_transposed(const Case& c) { return c.word("W_layout") == "in_out"; }
 
 /// An operand, or what comes out, as the precision has it.
 Var seen(const Case& c, Var x) { return c.word("precision") == "fp32" ? x : in_format(x, FormatId::bf16); }
@@ -100,6 +95,9 @@ TwinOp linear_op(bool is_backward) {
               {"cancelling", "the terms of each sum cancel in pairs", sizes}};
   op.draw = [is_backward](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(kind, s, is_backward, random);
+  };
+  op.demands = [](const Case& c) {
+    if (is_transposed(c)) demand_square("W", c.sizes.at("N"), c.sizes.at("K"), "W_layout=in_out");
   };
   t.twin = is_backward ? gradient_twin : twin;
   t.forward = is_backward ? backward : forward;

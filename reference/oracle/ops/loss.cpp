@@ -6,6 +6,7 @@
 
 #include "reference/core/require.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -138,6 +139,10 @@ TwinOp cross_entropy() {
               {"sizes", "tokens 2^-7 to 2^7 times as large", sizes},
               {"special", "a few NaN", sizes}};
   op.draw = by_kind_and_sizes(drawn_inputs);
+  op.demands = [](const Case& c) {
+    if (c.sizes.at("T") > 0) demand_at_least(c, "V", 1, " where there are tokens");
+    if (c.inputs.contains("targets")) targets_of(c);
+  };
   t.twin = twin;
   t.forward = forward;
   t.gradients = {"logits"};

@@ -5,6 +5,7 @@
 #include "reference/mla/absorbed.hpp"
 #include "reference/oracle/draw.hpp"
 #include "reference/oracle/ops/attention.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 
 namespace dsv3::oracle {
@@ -98,6 +99,7 @@ TwinOp training_form() {
   op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_tokens(kind, s, random, kind == "far" ? 600 : 0);
   };
+  op.demands = demand_attention;
   t.twin = [](Twin& twin) {
     twin.out("u", MlaTwin{twin, "", twin.call.word("form") == "absorbed"}.forward(twin.in("h")));
   };
@@ -175,15 +177,20 @@ TwinOp decode() {
         tensor(kind == "large_cache" ? rows_of_many_sizes(S, width, random, 4) : normals(S, width, random));
     return inputs;
   };
+  op.demands = [](const Case& c) {
+    demand_attention(c);
+    if (!c.inputs.contains("positions")) return;
+    const Sequences rows = sequence_of(c);
+    const Index S = c.sizes.at("S");
+    require(rows.rows() == 0 || rows.first_position[0] == S, "positions", "the first is ", rows.first_position[0],
+            "; it must be ", S, ", the length of the cache");
+  };
   t.twin = [](Twin& twin) {
     const MlaTwin mla{twin, "", twin.call.word("form") == "absorbed"};
     twin.out("u", mla.forward(twin.in("h"), twin.in("cache")));
   };
   t.forward = [op](const Case& c) -> std::optional<Tensors> {
-    const Sequences rows = sequence_of(c);
     const Index S = c.sizes.at("S"), d_c = c.sizes.at("d_c");
-    require(rows.rows() == 0 || rows.first_position[0] == S, "positions", "the first is ", rows.first_position[0],
-            "; it must be ", S, ", the length of the cache");
     if (!has_usual_attention(c)) return {};
     LatentCache cache;
     const Matrix before = float_matrix(c.in("cache"));

@@ -5,6 +5,7 @@
 #include "reference/core/require.hpp"
 #include "reference/linear/linear.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/layer.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/ops/routing.hpp"
@@ -27,11 +28,10 @@ const std::vector<AttributeSpec>& conventions() {
 
 Var normed(Twin& t, Var x, const char* gain) { return rms_normalised(x, t.in(gain), t.call.attribute<double>("eps")); }
 
+/// Checked.
 std::vector<std::int64_t> tokens_of(const Case& c) {
   std::vector<std::int64_t> tokens = integers(c.in("tokens"));
   const Index V = c.sizes.at("V");
-  require(tokens.size() > 2, "tokens", "are ", tokens.size(),
-          "; there must be 3 at least, for a target of the MTP module");
   for (const std::int64_t token : tokens)
     require(token >= 0 && token < V, "tokens", "there is a token ", token, "; it must be 0 to ", V - 1);
   return tokens;
@@ -74,7 +74,6 @@ void twin(Twin& t) {
 }
 
 bool has_reference(const Case& c) {
-  tokens_of(c);  // refuses what cannot be
   const Sequences rows = sequence_of(c);
   std::vector<AttributeSpec> fixed = conventions();
   std::erase_if(fixed, [](const AttributeSpec& spec) { return spec.name == "mtp_order" || spec.name == "mtp_reads"; });
@@ -268,6 +267,13 @@ std::vector<Op> model_ops() {
               {"as_printed", "M reads [hidden; embedding]", sizes, printed},
               {"raw", "the MTP module reads what the final norm reads", sizes, raw}};
   op.draw = by_kind_and_sizes(drawn_inputs);
+  op.demands = [](const Case& c) {
+    demand_at_least(c, "T", 2, ", for a target of the MTP module");
+    demand_at_least(c, "V", 1);
+    demand_layer(c, Ffn::dense);
+    demand_layer(c, Ffn::moe);
+    if (c.inputs.contains("tokens")) tokens_of(c);
+  };
   t.twin = twin;
   t.forward = forward;
   t.backward = backward;

@@ -3,6 +3,7 @@
 
 #include "reference/linear/linear.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -108,6 +109,7 @@ TwinOp mtp_input() {
               {"zeros", "every third embedding is zero", sizes},
               {"cancelling", "the halves of M cancel what they read", sizes}};
   op.draw = by_kind_and_sizes(drawn_inputs);
+  op.demands = [](const Case& c) { demand_at_least(c, "d", 1); };
   t.twin = twin;
   t.forward = forward;
   t.gradients = {"h", "e", "g_h", "g_e", "M"};

@@ -2,6 +2,7 @@
 #include "reference/norm/rms_norm.hpp"
 
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -93,6 +94,7 @@ std::vector<Op> norm_ops() {
                 {"outliers", "one channel in 50 is 300 times larger", sizes},
                 {"zeros", "every third token is zero", sizes}};
   t.op.draw = by_kind_and_sizes(drawn_inputs);
+  t.op.demands = [](const Case& c) { demand_at_least(c, "d", 1); };
   t.twin = twin;
   t.forward = forward;
   t.gradients = {"x", "g"};

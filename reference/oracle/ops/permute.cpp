@@ -4,6 +4,7 @@
 
 #include "reference/moe/dispatch.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/twin/twin.hpp"
 
@@ -135,7 +136,8 @@ TwinOp permute() {
       "3.2.2)";
   op.contract =
       "The sort is stable: an expert's rows keep the order of tokens, then of slots. Nothing is dropped or padded; a "
-      "token that asks for an expert twice has two rows there. Rows are copied; every bit is defined.";
+      "token that asks for an expert twice has two rows there. Rows are copied: in FP32 every bit is defined, and rows "
+      "in BF16 or FP16 must be these numbers rounded to nearest.";
   op.inputs = {{"x", plain_floats(), {"T", "d"}, "tokens"},
                {"experts", {Dtype::i64, Dtype::i32}, {"T", "K"}, "of each token's slots, 0 to N_r - 1"}};
   op.outputs = {{"rows", {Dtype::f32}, {"T*K", "d"}, "sorted"},
@@ -149,6 +151,7 @@ TwinOp permute() {
     return Tensors{{"x", tensor(numbers(kind, s.at("T"), s.at("d"), random))},
                    {"experts", drawn_experts(kind, s, random)}};
   };
+  op.demands = [](const Case& c) { demand_experts(c, false); };
   t.twin = [](Twin& twin) { twin.out("rows", rows(twin.in("x"), tokens_of_rows(twin.call))); };
   t.forward = permuted;
   t.gradients = {"x"};
@@ -244,6 +247,7 @@ TwinOp unpermute() {
                    {"weights", tensor(g)},
                    {"rows", tensor(numbers(kind, T * K, s.at("d"), random))}};
   };
+  op.demands = [](const Case& c) { demand_experts(c, false); };
   t.twin = unpermute_twin;
   t.forward = unpermuted;
   t.gradients = {"rows", "weights"};

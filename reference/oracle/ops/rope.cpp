@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 #include "reference/oracle/ops/rotary.hpp"
 
@@ -93,6 +94,7 @@ TwinOp rope() {
   op.draw = [](const std::string& kind, const Sizes& s, const Attributes&, Random& random) {
     return drawn_inputs(kind == "exact_angles" ? "far" : kind, s, random);
   };
+  op.demands = [](const Case& c) { demand_rotary(c, "W"); };
   t.twin = twin;
   t.forward = forward;
   t.gradients = {"x"};
@@ -186,6 +188,7 @@ TwinOp yarn_table() {
     const std::string where = kind == "exact_angles" ? "far" : kind;
     return Tensors{{"positions", tensor(drawn_positions(where, s.at("T"), s.at("max_length"), random), {s.at("T")})}};
   };
+  op.demands = [](const Case& c) { demand_rotary(c, "width"); };
   t.twin = table_twin;
   t.forward = table_forward;
   return t;

@@ -7,6 +7,7 @@
 #include "reference/core/require.hpp"
 #include "reference/formats/quantise.hpp"
 #include "reference/oracle/draw.hpp"
+#include "reference/oracle/ops/demands.hpp"
 #include "reference/oracle/ops/ops.hpp"
 
 namespace dsv3::oracle {
@@ -31,10 +32,7 @@ Tensor in_bf16(const FloatMatrix& m) { return rounded(Dtype::bf16, m, {m.rows(),
 
 /// The scales as the case reads them.
 Scales read_scales(const Case& c, Scales s) {
-  if (c.word("scale_layout") == "transposed") {
-    require(s.rows() == s.cols(), "s", "is [", s.rows(), ", ", s.cols(), "]; scale_layout=transposed needs a square");
-    s = Scales(s.transpose());
-  }
+  if (c.word("scale_layout") == "transposed") s = Scales(s.transpose());
   if (c.word("scale_rounding") == "bf16") s = float_matrix(in_bf16(s));
   return s;
 }
@@ -81,8 +79,7 @@ Op dequantise_op() {
   op.what = "x = value(q) s of each group (section 3.3.2): the scale is a multiplier, as weight_scale_inv is";
   op.contract =
       "One FP32 product of the code's exact value and its scale, rounded once. A NaN code or scale gives NaN. Output "
-      "in "
-      "BF16 is accepted where it is that number rounded to nearest.";
+      "in BF16 or FP16 is accepted where it is that number rounded to nearest.";
   op.inputs = {{"q", stored_types(), {"M", "K"}, "codes"},
                {"s", {Dtype::f32}, {"ceil(M/group_rows)", "ceil(K/group_cols)"}, "scales"}};
   op.outputs = {{"x", {Dtype::f32}, {"M", "K"}, "numbers"}};
@@ -97,6 +94,12 @@ Op dequantise_op() {
                               "(a square one)"),
                    convention("scale_rounding", {"fp32", "bf16"}, "scales as they are, or rounded to BF16"),
                    convention("result", {"fp32", "bf16"}, "x as it is, or rounded to BF16")};
+  op.demands = [](const Case& c) {
+    const Groups groups = groups_of(c);
+    if (c.word("scale_layout") == "transposed")
+      demand_square("s", num_groups(c.sizes.at("M"), groups.rows), num_groups(c.sizes.at("K"), groups.cols),
+                    "scale_layout=transposed");
+  };
   op.run = [](const Case& c) {
     Quantised16 x = stored(c, groups_of(c));
     x.s = read_scales(c, std::move(x.s));

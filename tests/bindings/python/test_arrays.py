@@ -84,11 +84,12 @@ def test_many_threads_get_the_same_bits():
 
 @pytest.mark.parametrize("call, message", [
     (lambda: dsv3.cast(np.zeros((2, 2), complex)), "oracle cast: x: is complex128; it must be one of float64, float32"),
-    (lambda: dsv3.run("cast", [1.0]), "oracle cast: the inputs are a list; a dict of arrays is needed"),
+    (lambda: dsv3.run("cast", [1.0]), "oracle cast: the inputs are of type list; a dict of arrays is needed"),
     (lambda: dsv3.run("cast", {1: numbers(1, 1)}), "oracle cast: a tensor's name is 1; a text is needed"),
-    (lambda: dsv3.run("cast", {"x": numbers(1, 1)}, format=b"e4m3"), "an attribute is a bytes; a number, a text"),
+    (lambda: dsv3.run("cast", {"x": numbers(1, 1)}, format=b"e4m3"), "an attribute is of type bytes; a number, a text"),
     (lambda: dsv3.run(3, {}), "oracle: the op is 3; a text is needed"),
-    (lambda: dsv3.check("quantise", dsv3.gen("quantise"), numbers(1, 1)), "theirs are a ndarray; a dict of q, s is"),
+    (lambda: dsv3.gen("rms_norm", 3), "oracle rms_norm: the kind is 3; a text is needed"),
+    (lambda: dsv3.check("quantise", dsv3.gen("quantise"), numbers(1, 1)), "theirs are of type ndarray; a dict of q, s is"),
 ])
 def test_a_wrong_type_is_a_type_error(call, message):
     with pytest.raises(TypeError) as refusal:
@@ -99,14 +100,34 @@ def test_a_wrong_type_is_a_type_error(call, message):
 @pytest.mark.parametrize("call, message", [
     (lambda: dsv3.cast(np.zeros((2, 2))), "oracle cast: x: is F64; it must be F32 or BF16 or F16"),
     (lambda: dsv3.cast(np.zeros((1,) * 9, np.float32)), 'oracle cast: "x": has the rank 9; it must be from 0 to 8'),
-    (lambda: dsv3.run("cast", {"x": numbers(1, 1)}, format=None), '"format" is a null; a number, a text, true or false'),
+    (lambda: dsv3.run("cast", {"x": numbers(1, 1)}, format=None), '"format" is of type null; a number, a text, true or false'),
     (lambda: dsv3.quantise(numbers(1, 1), group_rows=float("nan")), 'group_rows is "nan"; a finite number is needed'),
     (lambda: dsv3.gen("cast", seed=-1), "oracle cast: seed is -1; it must be a whole number from 0 to 2^64 - 1"),
+    (lambda: dsv3.gen("cast", seed=True), "oracle cast: seed is True; it must be a whole number"),
+    (lambda: dsv3.gen("cast", seed=1.5), "oracle cast: seed is 1.5; it must be a whole number"),
+    (lambda: dsv3.gen("cast", seed="1"), "oracle cast: seed is '1'; it must be a whole number"),
+    (lambda: dsv3.describe("cast\0"), 'oracle: the op is "cast\\u0000"; it must be without NUL'),
+    (lambda: dsv3.gen("cast", "ties\0"), 'oracle cast: the kind is "ties\\u0000"; it must be without NUL'),
+    (lambda: dsv3.run("cast", {"x\0": numbers(1, 1)}), "a tensor's name is \"x\\u0000\"; it must be without NUL"),
 ])
 def test_a_wrong_value_is_the_librarys_error(call, message):
     with pytest.raises(dsv3.Error) as refusal:
         call()
     assert message in str(refusal.value)
+
+
+def test_numpy_numbers_are_seeds():
+    assert dsv3.gen("cast", seed=np.int64(7))["x"].tobytes() == dsv3.gen("cast", seed=7)["x"].tobytes()
+
+
+def test_without_elements_there_is_no_agreement_to_claim():
+    case = dsv3.gen("quantise", M=0)
+    verdict, search = (ask("quantise", case, dsv3.run("quantise", case)) for ask in (dsv3.check, dsv3.find))
+    assert verdict.agreement == dsv3.Agreement.NOTHING and verdict
+    assert verdict.json["agreement"] == "nothing to compare"
+    assert "equal bit for bit" not in str(verdict) and "nothing was compared: no output has an element" in str(verdict)
+    assert str(search) == "nothing was compared: no output has an element\n" and not search
+    assert dsv3.check("quantise", case, {"q": np.zeros((0, 3), np.uint8)}).agreement == dsv3.Agreement.OUTSIDE
 
 
 def test_numpy_numbers_are_attributes():

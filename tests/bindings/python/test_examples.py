@@ -19,10 +19,12 @@ def python(*arguments, folder):
 
 @pytest.mark.parametrize("kind", ["ordinary", "ragged", "ties", "all_bits"])
 def test_quantise_in_numpy_is_equal_bit_for_bit(kind, program):
-    program("gen", "quantise", "--kind", kind, "-o", "case.safetensors")
-    python(EXAMPLES / "quantise.py", "case.safetensors", "mine.safetensors", folder=program.folder)
-    said = program("check", "quantise", "case.safetensors", "mine.safetensors").stdout
-    assert said.count("equal bit for bit") == 2
+    oracle = f"{os.environ['DSV3_PROGRAM']} oracle"
+    line = (f"{oracle} gen quantise --kind {kind} -o - | tee case.safetensors | "
+            f"{sys.executable} {EXAMPLES / 'quantise.py'} | {oracle} check quantise case.safetensors -")
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=program.folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("equal bit for bit") == 2
 
 
 def test_ask_shows_verdict_and_convention(tmp_path):

@@ -94,6 +94,17 @@ def test_every_function_takes_a_case_as_its_arguments(op):
     assert {name: a.tobytes() for name, a in by_function.items()} == {name: a.tobytes() for name, a in by_name.items()}
 
 
+def test_attributes_that_nobody_gave_are_said_to_be_the_defaults():
+    case = dsv3.gen("quantise", dialect="deepep_kernel")
+    ours = dsv3.run("quantise", case)
+    remark = ("attributes that the case does not name have their defaults: format=e4m3, group_rows=1, group_cols=128, "
+              "scale=fp32, rounding=nearest_even")
+    for ask in dsv3.check, dsv3.find:
+        assert ask("quantise", case, ours).json["remarks"] == []
+        said = ask("quantise", dict(case), ours, dialect="deepep_kernel")
+        assert said.json["remarks"] == [remark] and str(said).splitlines()[0] == remark
+
+
 def test_find_names_the_convention():
     case = dsv3.gen("quantise", "groups")
     search = dsv3.find("quantise", case, dsv3.run("quantise", case, rounding="toward_zero"))

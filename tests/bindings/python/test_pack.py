@@ -143,5 +143,8 @@ def test_choices_that_rounding_may_tip_are_not_judged_and_all_others_are(kind, j
     theirs = routed(**case, **{name: case.attributes[name] for name in ("K_r", "num_groups", "kept_groups")})
     assert "OUTSIDE" not in judged("gate", kind, theirs)
     theirs["experts"][:, -1] = (theirs["experts"][:, -1] + 1) % case["W"].shape[0]
+    for wrong in (theirs["experts"][:, :1].repeat(case.attributes["K_r"], axis=1), theirs["experts"] - 300,
+                  np.where(theirs["experts"] == theirs["experts"][0, 0], case["W"].shape[0], theirs["experts"])):
+        assert "experts: OUTSIDE" in judged("gate", kind, {**theirs, "experts": wrong})
     if kind not in ("near_ties", "equal_experts"):  # there nearly every choice is rounding's
         assert "experts: OUTSIDE" in judged("gate", kind, theirs)

@@ -52,6 +52,25 @@ def test_run_check_and_find_agree(op, program):
     assert dsv3.check(op, case, theirs).json["agreement"] != "equal bit for bit"
 
 
+def test_a_case_without_metadata_and_one_without_elements_are_spoken_of_alike(program):
+    for case in dsv3.gen("quantise"), dsv3.gen("quantise", M=0):
+        save_file(case, program.folder / "case")
+        save_file(ours := dsv3.run("quantise", case), program.folder / "ours")
+        for name, ask in ("check", dsv3.check), ("find", dsv3.find):
+            said, answer = program(name, "quantise", "case", "ours"), ask("quantise", dict(case), ours)
+            assert (str(answer), bool(answer)) == (said.stdout, said.returncode == 0)
+            assert answer.json == json.loads(program(name, "quantise", "case", "ours", "--json").stdout)
+            assert said.stdout.startswith("attributes that the case does not name have their defaults: format=e4m3, ")
+        said = program("run", "quantise", "case", "-o", "again")
+        assert said.stderr.startswith("dsv3 oracle: attributes that the case does not name have their defaults: format=")
+        assert as_in_file(ours) == program.tensors("again")
+
+
+def test_whole_numbers_may_be_written_with_a_point(program):
+    assert program("gen", "gate", "--set", "K_r=8.0", "T=4.0", "-o", "case").returncode == 0
+    assert as_in_file(dsv3.gen("gate", K_r=8.0, T=4.0)) == program.tensors("case") == as_in_file(dsv3.gen("gate", K_r=8, T=4))
+
+
 @pytest.mark.parametrize("op", dsv3.ops())
 def test_descriptions_are_the_same(op, program):
     assert getattr(dsv3, op).__doc__ == program("describe", op).stdout
@@ -70,6 +89,14 @@ def test_descriptions_are_the_same(op, program):
     (lambda x: dsv3.run("quantise", {"x": x}, group_cols=0.5), ["run", "quantise", "x", "--set", "group_cols=0.5", "-o", "none"]),
     (lambda x: dsv3.run("quantise", {"x": x}, group_cols=0), ["run", "quantise", "x", "--set", "group_cols=0", "-o", "none"]),
     (lambda x: dsv3.run("fp8_fprop", {"x": x}), ["run", "fp8_fprop", "x", "-o", "none"]),
+    (lambda x: dsv3.gen("rope", W=3), ["gen", "rope", "--set", "W=3", "-o", "none"]),
+    (lambda x: dsv3.gen("gate", K_r=64), ["gen", "gate", "--set", "K_r=64", "-o", "none"]),
+    (lambda x: dsv3.gen("gate", K_r=4.5), ["gen", "gate", "--set", "K_r=4.5", "-o", "none"]),
+    (lambda x: dsv3.gen("cast", M=4.5), ["gen", "cast", "--set", "M=4.5", "-o", "none"]),
+    (lambda x: dsv3.gen("model", T=0), ["gen", "model", "--set", "T=0", "-o", "none"]),
+    (lambda x: dsv3.gen("adamw", beta1=1), ["gen", "adamw", "--set", "beta1=1", "-o", "none"]),
+    (lambda x: dsv3.gen("linear", T=2**20, N=2**20), ["gen", "linear", "--set", "T=1048576", "N=1048576", "-o", "none"]),
+    (lambda x: dsv3.gen("linear", T=2**31, K=0), ["gen", "linear", "--set", "T=2147483648", "K=0", "-o", "none"]),
     (lambda x: dsv3.check("cast", {"x": x}, {"x": x}), ["check", "cast", "x", "x"]),
     (lambda x: dsv3.find("cast", {"x": x}, {"x": x}), ["find", "cast", "x", "x"]),
 ])
