@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <stdexcept>
 #include <vector>
 
@@ -68,7 +69,7 @@ TensorMap map_of(const T* data, std::int64_t rows, std::int64_t cols, std::int64
   return map;
 }
 
-/// One row of 64 of A or of N of B: 32 bytes.
+/// Of one row of A or of B: 32 bytes.
 using Piece = std::array<std::uint8_t, mma_bytes>;
 
 Piece piece_at(std::uint64_t descriptor, int row) {
@@ -82,36 +83,45 @@ Piece piece_at(std::uint64_t descriptor, int row) {
   return piece;
 }
 
+/// What a warp multiplies in one instruction, its 16 of the 64 rows of A by all of B: wgmma makes the threads of a warp
+/// wait for each other, not the warps of the warpgroup.
 struct Product {
   Mma type;
   std::uint64_t a, b;
   int n;
   bool adds;
-  std::array<float*, warpgroup_size> d;
+  int warp;  // of the warpgroup
+  std::array<float*, warp_size> d;
+  std::vector<Piece> a_rows{}, b_rows{};  // once they are read
+
+  /// At some moment between the instruction and the wait for it.
+  void read() {
+    if (!b_rows.empty()) return;
+    for (int row = 0; row < mma_rows / 4; ++row) a_rows.push_back(piece_at(a, warp * mma_rows / 4 + row));
+    for (int row = 0; row < 2 * n; ++row) b_rows.push_back(piece_at(b, row));
+  }
 };
 
-/// The values of 64 rows of A, or of N of B, that one instruction multiplies.
-std::vector<std::array<float, mma_bytes>> rows_of(std::uint64_t descriptor, int rows, Mma type) {
-  std::vector<std::array<float, mma_bytes>> values(static_cast<std::size_t>(rows));
-  for (int row = 0; row < rows; ++row) {
-    const Piece piece = piece_at(descriptor, row);
-    auto& of_row = values[static_cast<std::size_t>(row)];
-    const auto table = values_of(type == Mma::e5m2 ? FormatId::e5m2 : FormatId::e4m3);
+using Values = std::array<float, mma_bytes>;
+
+std::vector<Values> values_of_rows(const std::vector<Piece>& rows, Mma type) {
+  const auto& table = values_of(type == Mma::e5m2 ? FormatId::e5m2 : FormatId::e4m3);
+  std::vector<Values> values(rows.size());
+  for (std::size_t row = 0; row < rows.size(); ++row)
     for (std::size_t i = 0; i < mma_bytes; ++i)
-      if (type != Mma::bf16) of_row[i] = table[piece[i]];
+      if (type != Mma::bf16) values[row][i] = table[rows[row][i]];
       else if (i % 2 == 0) {
         std::uint16_t code;
-        std::memcpy(&code, piece.data() + i, 2);
-        of_row[i / 2] = float_from_bf16(code);
+        std::memcpy(&code, rows[row].data() + i, 2);
+        values[row][i / 2] = float_from_bf16(code);
       }
-  }
   return values;
 }
 
 /// BF16: rounded once, where the device cuts what it aligns.
-float sum_of(const Product& p, float c, const std::array<float, mma_bytes>& a, const std::array<float, mma_bytes>& b) {
-  if (p.type != Mma::bf16) {
-    const int least = format(p.type == Mma::e5m2 ? FormatId::e5m2 : FormatId::e4m3).min_exponent();
+float sum_of(Mma type, float c, const Values& a, const Values& b) {
+  if (type != Mma::bf16) {
+    const int least = format(type == Mma::e5m2 ? FormatId::e5m2 : FormatId::e4m3).min_exponent();
     return tensor_core_step(hopper_fp8_wgmma, c, {a, least}, {b, least});
   }
   double sum = c;
@@ -119,32 +129,32 @@ float sum_of(const Product& p, float c, const std::array<float, mma_bytes>& a, c
   return static_cast<float>(sum);
 }
 
-void execute(const Product& p) {
-  const auto a = rows_of(p.a, mma_rows, p.type), b = rows_of(p.b, 2 * p.n, p.type);
-  for (int t = 0; t < warpgroup_size; ++t)
+void execute(Product& p) {
+  p.read();
+  const auto a = values_of_rows(p.a_rows, p.type), b = values_of_rows(p.b_rows, p.type);
+  for (int t = 0; t < warp_size; ++t)
     for (int i = 0; i < p.n; ++i) {
       float& d = p.d[static_cast<std::size_t>(t)][i];
-      d = sum_of(p, p.adds ? d : 0.0f, a[static_cast<std::size_t>(accumulator_row(t, i))],
+      d = sum_of(p.type, p.adds ? d : 0.0f, a[static_cast<std::size_t>(accumulator_row(t, i))],
                  b[static_cast<std::size_t>(accumulator_col(t, i))]);
     }
 }
 
-/// The products of a warpgroup that are not done. They are done when somebody waits for them, no earlier: a tile that
-/// is overwritten before is noticed.
+/// The products of a warp that are not done. They are done when somebody waits for them, no earlier.
 struct Queue {
   bool may_begin = false;
-  std::vector<Product> open;
-  std::deque<std::vector<Product>> groups;
+  std::vector<std::shared_ptr<Product>> open;
+  std::deque<std::vector<std::shared_ptr<Product>>> groups;
 };
 
 Queue& queue() {
   static const char owner = 0;
-  auto& content = host::belonging(&owner, host::group(warpgroup_size));
+  auto& content = host::belonging(&owner, host::group(warp_size));
   if (!content) content = std::make_shared<Queue>();
   return *static_cast<Queue*>(content.get());
 }
 
-void in_step(const std::function<void()>& once) { host::meet(warpgroup_size, once); }
+void in_step(const std::function<void()>& once) { host::meet(warp_size, once); }
 
 }  // namespace
 
@@ -195,12 +205,14 @@ void mma_begin() {
 }
 
 void mma(Mma type, float* d, int n, std::uint64_t a_tile, std::uint64_t b_tile, bool adds) {
-  std::memcpy(host::slots_of_group(warpgroup_size) + thread() % warpgroup_size * 8, &d, sizeof d);
+  std::memcpy(host::slots_of_group(warp_size) + lane() * 8, &d, sizeof d);
   in_step([&] {
     require(queue().may_begin, "a product without mma_begin");
-    Product product{type, a_tile, b_tile, n, adds, {}};
-    std::memcpy(product.d.data(), host::slots_of_group(warpgroup_size), sizeof product.d);
+    const int warp_of_group = warp() % (warpgroup_size / warp_size);
+    const auto product = std::make_shared<Product>(Product{type, a_tile, b_tile, n, adds, warp_of_group, {}});
+    std::memcpy(product->d.data(), host::slots_of_group(warp_size), sizeof product->d);
     queue().open.push_back(product);
+    host::later([product] { product->read(); });
   });
 }
 
@@ -215,7 +227,7 @@ void mma_wait_for(int left) {
   in_step([left] {
     auto& groups = queue().groups;
     for (; static_cast<int>(groups.size()) > left; groups.pop_front())
-      for (const Product& product : groups.front()) execute(product);
+      for (const auto& product : groups.front()) execute(*product);
     if (left == 0) queue().may_begin = false;
   });
 }
