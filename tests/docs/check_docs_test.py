@@ -112,7 +112,14 @@ class CheckDocs(unittest.TestCase):
         (self.root / "tests" / "gate").mkdir(parents=True)
         self.write("tests/gate/gate_test.cpp", "")
         self.finds("tests/gate: there is no reference/gate that it tests")
+        (self.root / "gate").mkdir()  # of the root only deeper folders are mirrored: cuda/core
+        self.finds("tests/gate: there is no reference/gate that it tests")
         (self.root / "reference" / "gate").mkdir(parents=True)
+        self.assertEqual(list(check_docs.problems(self.root)), [])
+        (self.root / "tests" / "cuda" / "core").mkdir(parents=True)
+        self.write("tests/cuda/core/block_test.cpp", "")
+        self.finds("tests/cuda/core: there is no reference/cuda/core that it tests")
+        (self.root / "cuda" / "core").mkdir(parents=True)
         self.assertEqual(list(check_docs.problems(self.root)), [])
 
     def test_an_equation_that_is_missing_doubled_or_too_many(self):
@@ -158,7 +165,8 @@ class CheckDocs(unittest.TestCase):
 
 class DoxygenLinks(unittest.TestCase):
     def test_names_and_headings_become_references_and_files_their_text(self):
-        for link, expected in [("[b](../a/x.hpp#A::b)", '\\ref dsv3::A::b "b"'), ("[p](p.md#top)", '\\ref top "p"'),
+        for link, expected in [("[b](../a/x.hpp#A::b)", '\\ref dsv3::A::b "b"'), ("[k](../cuda/x.hpp#f)", '\\ref dsv3::cuda::f "k"'),
+                               ("[p](p.md#top)", '\\ref top "p"'),
                                ("[p](p.md)", "[p](p.md)"), ("[s](x.py#f)", "s"), ("[w](https://a.b#c)", "[w](https://a.b#c)"),
                                ("![i](x.svg)", "![i](x.svg)")]:
             self.assertEqual(doxygen_links.LINK.sub(doxygen_links.for_doxygen, link), expected)
