@@ -10,7 +10,8 @@
   docs/report_index.md     every equation, figure and table of the report exactly once, each with a link to the code
                            (PATH#name), `not yet`, or `no code: REASON`. A file named for an equation cites it.
   *.hpp, *.cpp             cite only equations, figures and tables that the report has.
-  tests/                   a folder with x_test.cpp has its namesake in reference/, or in the root as tests/cuda/core.
+  tests/, cuda/            a folder with x_test.cpp has its namesake in reference/ (tests/cuda/ in cuda/), a folder of
+                           kernels as well.
 
 usage: check_docs.py [ROOT]
 """
@@ -146,9 +147,12 @@ def citation_problems(text):
 def namesake_problems(root):
     for folder in sorted({path.parent.relative_to(root / "tests") for path in files(root, ".cpp")
                           if path.name.endswith("_test.cpp") and (root / "tests") in path.parents}):
-        is_of_root = len(folder.parts) > 1 and (root / folder).is_dir()
-        if not is_of_root and not (root / "reference" / folder).is_dir():
-            yield f"tests/{folder}: there is no reference/{folder} that it tests"
+        tested = folder if folder.parts[:1] == ("cuda",) else pathlib.Path("reference") / folder
+        if not (root / tested).is_dir():
+            yield f"tests/{folder}: there is no {tested} that it tests"
+    for folder in sorted(path.name for path in (root / "cuda").glob("*/") if path.is_dir() and path.name != "bench"):
+        if not (root / "reference" / folder).is_dir():
+            yield f"cuda/{folder}: there is no reference/{folder} that it is the counterpart of"
 
 
 def problems(root):

@@ -18,10 +18,10 @@ void fp8_gemm(const Fp8Gemm& gemm, Rung rung, Stream stream) {
     case Rung::wgmma:
       return fp8_gemm_wgmma(gemm, stream);
     case Rung::ring:
+      return fp8_gemm_ring(gemm, stream);
     case Rung::persistent:
-      break;
+      return fp8_gemm_persistent(gemm, stream);
   }
-  throw std::logic_error("fp8_gemm: this rung is not here yet");
 }
 
 }  // namespace dsv3::cuda

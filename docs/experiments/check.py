@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Checks that docs/fp8.md says what its experiments gave, and that they still give it. Standard library only.
 
-  1. The tables in the page are what `dsv3 fp8 --resume` prints of the committed curves (fp8_tiny, fp8_tour).
+  1. The tables in the page are what `dsv3 fp8 --resume` prints of the committed curves (fp8_tiny, fp8_tour, fp8_small).
   2. The first steps of a few of these runs, trained anew, have the committed losses.
   3. `dsv3 fp8 gradients` gives gradients.json, and the page its table.
 
@@ -79,7 +79,7 @@ def gradient_table(rows):
 
 
 def main():
-    for name, names in {"fp8_tiny": ["bf16", "fp8", "delayed"], "fp8_tour": ["fp8"]}.items():
+    for name, names in {"fp8_tiny": ["bf16", "fp8", "delayed"], "fp8_tour": ["fp8"], "fp8_small": ["fp8"]}.items():
         expect(table_of(HERE / name) in PAGE, f"docs/fp8.md does not have the table of {name}:\n{table_of(HERE / name)}")
         check_curves(HERE / name, names)
     committed = json.loads((HERE / "gradients.json").read_text())

@@ -46,7 +46,7 @@ struct ForwardArguments {
   std::string tokens;  ///< safetensors file with an integer tensor "tokens" [T]
   std::string out;
   bool activations = false;
-  std::string precision = "fp32";
+  std::string precision = "fp32", device = "cpu";
   bool json = false;
 };
 int forward(const ForwardArguments& arguments);

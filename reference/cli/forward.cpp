@@ -11,6 +11,7 @@
 #include "reference/cli/model_folder.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/core/require.hpp"
+#include "reference/linear/fp8_products.hpp"
 #include "reference/serving/inference.hpp"
 
 namespace dsv3::cli {
@@ -42,8 +43,9 @@ std::vector<Token> read_tokens(const std::string& path, Index V) {
 }
 
 Precision precision_of(const std::string& name) {
-  require(name == "fp32" || name == "bf16", "forward", "precision is '", name, "'; it must be fp32 or bf16");
-  return name == "bf16" ? Precision::bf16 : Precision::fp32;
+  require(name == "fp32" || name == "bf16" || name == "fp8", "forward", "precision is '", name,
+          "'; it must be fp32, bf16 or fp8");
+  return name == "bf16" ? Precision::bf16 : name == "fp8" ? Precision::fp8 : Precision::fp32;
 }
 
 /// Throws if writing `out` would replace what was read.
@@ -58,7 +60,7 @@ void require_no_input(const std::filesystem::path& out, const std::string& token
 }  // namespace
 
 int forward(const ForwardArguments& a) {
-  const Precision precision = precision_of(a.precision);
+  const Precision precision = on_device(precision_of(a.precision), a.device);
   const StreamedModel model = open_model_folder(model_folder(a.model));
   const std::vector<Token> tokens = read_tokens(a.tokens, model.config.model.V);
 
@@ -89,12 +91,14 @@ int forward(const ForwardArguments& a) {
 
   if (a.json) {
     nlohmann::ordered_json summary = {
-        {"out", a.out}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
+        {"out", a.out}, {"device", a.device}, {"tokens", tokens.size()}, {"tensors", nlohmann::ordered_json::object()}};
     for (const TensorToWrite& t : tensors) summary["tensors"][t.name] = t.shape;
     fmt::print("{}\n", summary.dump());
   } else {
     fmt::print("{}: {} tensors for {} tokens, logits [{}, {}]\n", a.out, tensors.size(), tokens.size(), h.rows(),
                model.config.model.V);
+    if (const Fp8Products* const products = precision.recipe.products)
+      fmt::print("products in FP8: {}; everything else: this CPU\n", products->name());
   }
   return 0;
 }

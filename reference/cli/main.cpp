@@ -11,6 +11,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "reference/cli/devices.hpp"
 #include "reference/cli/options.hpp"
 #include "reference/cli/program.hpp"
 #include "reference/core/memory.hpp"
@@ -101,6 +102,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", DSV3_VERSION);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error of write(), as a full disk is
   int status = 0;
+  offer_devices();
   add_commands(app, status);
   try {
     if (argc > 1) require_known_command(app, argv[1]);

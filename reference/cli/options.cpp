@@ -76,6 +76,7 @@ void add_train(CLI::App& app, int& status) {
   number<Index>(c, "--micro-batch", s.micro_batch, 1, "Sequences in memory at once; gradients add up over them");
   choice("--precision", s.precision,
          "fp32, bf16 or fp8: what Linear operators read and write; or a recipe of the fp8 command, as fp8:delayed");
+  choice("--device", s.device, "cpu or cuda: where products in FP8 are computed; the rest is this CPU's");
   choice("--moments", s.moments, "fp32 or bf16: AdamW's two moments");
   number(c, "--learning-rate", s.learning_rate, positive, "Peak of the schedule");
   number(c, "--bias-speed", s.bias_speed, 0.0, "Gamma of the auxiliary-loss-free balancing; 0 switches it off");
@@ -134,7 +135,10 @@ void add_forward(CLI::App& app, int& status) {
                 "safetensors file to write: logits [T, V], mtp_logits [T-1, V] where there is a module")
       ->required();
   c->add_flag("--activations", a->activations, "Write every layer's intermediate tensors as well");
-  c->add_option("--precision", a->precision, "fp32 or bf16")->capture_default_str();
+  c->add_option("--precision", a->precision, "fp32, bf16 or fp8: what Linear operators read and write")
+      ->capture_default_str();
+  c->add_option("--device", a->device, "cpu or cuda: where products in FP8 are computed; the rest is this CPU's")
+      ->capture_default_str();
   c->add_flag("--json", a->json, "Print a summary as JSON");
   c->callback([a, &status] { status = forward(*a); });
 }

@@ -9,6 +9,7 @@
 #include "reference/cli/program.hpp"
 #include "reference/cli/progress.hpp"
 #include "reference/core/require.hpp"
+#include "reference/linear/fp8_products.hpp"
 
 namespace dsv3::cli {
 namespace {
@@ -54,6 +55,8 @@ int train(const TrainArguments& a) {
     fmt::print("{}\n", what);
     std::fflush(stdout);
   };
+  if (const Fp8Products* const products = products_of(settings.device))
+    events.note("products in FP8: " + products->name() + "; everything else: this CPU");
   const Interrupt interrupt;  // the step at hand is finished and saved
   events.stop = Interrupt::asked;
   events.step = [&](const StepReport& report, const StepExtras& extras) {

@@ -3,6 +3,7 @@
 
 #include "reference/formats/bf16.hpp"
 #include "reference/linear/amax_histories.hpp"
+#include "reference/linear/fp8_products.hpp"
 
 namespace dsv3 {
 namespace {
@@ -53,7 +54,8 @@ Matrix fprop_in_fp8(const Matrix& W, const Matrix& x, const Fp8Recipe& recipe) {
   const Quantised x_q = q(bf16_values(x), Operand::x, tile_1x128);
   const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
   FloatMatrix y(x.rows(), W.rows());
-  fp8_fprop(y, operand_of(x_q), operand_of(W_q), recipe.arithmetic);
+  if (recipe.products != nullptr) recipe.products->fprop(y, x_q, W_q);
+  else fp8_fprop(y, operand_of(x_q), operand_of(W_q), recipe.arithmetic);
   return result(std::move(y));
 }
 
@@ -62,7 +64,8 @@ Matrix dgrad_in_fp8(const Matrix& W, const Matrix& dy, const Fp8Recipe& recipe) 
   const Quantised dy_q = q(bf16_values(dy), Operand::dy, recipe.dgrad_groups);
   const Quantised W_q = q(W.cast<float>(), Operand::W, block_128x128);
   FloatMatrix dx(dy.rows(), W.cols());
-  fp8_dgrad(dx, operand_of(dy_q), operand_of(W_q), recipe.arithmetic);
+  if (recipe.products != nullptr) recipe.products->dgrad(dx, dy_q, W_q);
+  else fp8_dgrad(dx, operand_of(dy_q), operand_of(W_q), recipe.arithmetic);
   return result(std::move(dx));
 }
 
@@ -79,7 +82,10 @@ Quantised wgrad_dy(const Matrix& weight, Matrix dy, const Fp8Recipe& recipe) {
 }
 
 void wgrad_in_fp8(Matrix& dW, const Quantised& dy, const Quantised& x, const Fp8Recipe& recipe) {
-  as_float(dW, [&](FloatMatrix& sum) { fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic); });
+  as_float(dW, [&](FloatMatrix& sum) {
+    if (recipe.products != nullptr) recipe.products->wgrad(sum, dy, x);
+    else fp8_wgrad(sum, operand_of(dy), operand_of(x), recipe.arithmetic);
+  });
 }
 
 }  // namespace dsv3

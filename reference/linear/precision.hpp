@@ -8,6 +8,7 @@
 namespace dsv3 {
 
 class AmaxHistories;
+class Fp8Products;
 
 /// Where the scales of a Linear's operands come from. What is kept for backward (Fp8Recipe::keep_in_fp8) stays in tiles
 /// of 1x128 in all three.
@@ -26,8 +27,9 @@ struct Fp8Recipe {
   Groups dgrad_groups = tile_1x128;   ///< of dY in Dgrad; block_128x128 is the experiment of appendix B.2
   bool keep_in_fp8 = true;            ///< inputs of SwiGLU in FP8 and of W_O in E5M6 from F to B (section 3.3.3)
   Fp8Arithmetic arithmetic = {};
-  bool x_is_kept = false;              ///< W reads x from codes that were kept: it is quantised once, to 128x1
-  AmaxHistories* histories = nullptr;  ///< of this step of training, for Scaling::delayed; without, it is per_tensor
+  bool x_is_kept = false;                 ///< W reads x from codes that were kept: it is quantised once, to 128x1
+  const Fp8Products* products = nullptr;  ///< who computes them; null: this CPU, as `arithmetic` says
+  AmaxHistories* histories = nullptr;     ///< of this step of training, for Scaling::delayed; without, it is per_tensor
 };
 
 /// fp32: `real` throughout. bf16: both operands of every GEMM, its result (but not a weight gradient) and the residual

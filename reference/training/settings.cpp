@@ -9,6 +9,7 @@
 #include "reference/checkpoint/mapped_file.hpp"
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
+#include "reference/linear/fp8_products.hpp"
 #include "reference/training/fp8_experiment.hpp"
 
 namespace dsv3 {
@@ -61,6 +62,7 @@ void each_field(const Use& use) {
   use("balance_alpha", "--balance-alpha", &RunSettings::balance_alpha);
   use("balance_scope", "--balance-scope", &RunSettings::balance_scope);
   use("precision", "--precision", &RunSettings::precision);
+  use("device", "--device", &RunSettings::device);
   use("moments", "--moments", &RunSettings::moments);
   use("seed", "--seed", &RunSettings::seed);
   use("evaluate_every", "--evaluate-every", &RunSettings::evaluate_every);
@@ -86,7 +88,7 @@ TrainingOptions options_of(const RunSettings& s, const ModelConfig& config) {
       .steps = s.steps,
       .sequence_length = s.sequence_length,
       .micro_batch = s.micro_batch,
-      .precision = precision_of(s.precision),
+      .precision = on_device(precision_of(s.precision), s.device),
       .adamw = {},
       .balance_alpha = s.balance_alpha,
       .balance_scope = choice<BalanceScope>("balance_scope", s.balance_scope,
@@ -110,7 +112,8 @@ RunSettings read_settings(const std::filesystem::path& path) {
   const MappedFile file(path);
   require_world(nlohmann::json::accept(file.text()), path.string(),
                 "is no JSON; it needs to be what train has written there");
-  const nlohmann::json json = parse_strict_json(file.text(), path.string());
+  nlohmann::json json = parse_strict_json(file.text(), path.string());
+  if (json.is_object()) json.emplace("device", "cpu");  // a run of a version that knew no other
   JsonFields fields(json, path.string());
   RunSettings settings;
   each_field([&](const char* name, const char*, auto field) { read(fields, name, settings.*field); });

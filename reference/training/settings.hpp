@@ -22,6 +22,7 @@ struct RunSettings {
   double balance_alpha = 1e-4;             ///< alpha of Eq. (17)
   std::string balance_scope = "sequence";  ///< or "batch"
   std::string precision = "fp32";          ///< or "bf16" or "fp8", or "fp8:NAME" of fp8_variants()
+  std::string device = "cpu";              ///< or one of products_of(): where products in FP8 are computed
   std::string moments = "fp32";            ///< or "bf16"
   std::uint64_t seed = 1;
   Index evaluate_every = 50;  ///< steps between looks at held-out text; 0: only at the end

@@ -112,14 +112,16 @@ class CheckDocs(unittest.TestCase):
         (self.root / "tests" / "gate").mkdir(parents=True)
         self.write("tests/gate/gate_test.cpp", "")
         self.finds("tests/gate: there is no reference/gate that it tests")
-        (self.root / "gate").mkdir()  # of the root only deeper folders are mirrored: cuda/core
-        self.finds("tests/gate: there is no reference/gate that it tests")
         (self.root / "reference" / "gate").mkdir(parents=True)
         self.assertEqual(list(check_docs.problems(self.root)), [])
-        (self.root / "tests" / "cuda" / "core").mkdir(parents=True)
-        self.write("tests/cuda/core/block_test.cpp", "")
-        self.finds("tests/cuda/core: there is no reference/cuda/core that it tests")
-        (self.root / "cuda" / "core").mkdir(parents=True)
+
+    def test_kernels_and_their_tests_have_namesakes(self):
+        (self.root / "tests" / "cuda" / "gate").mkdir(parents=True)
+        self.write("tests/cuda/gate/gate_test.cpp", "")
+        self.finds("tests/cuda/gate: there is no cuda/gate that it tests")
+        (self.root / "cuda" / "gate").mkdir(parents=True)
+        self.finds("cuda/gate: there is no reference/gate that it is the counterpart of")
+        (self.root / "reference" / "gate").mkdir(parents=True)
         self.assertEqual(list(check_docs.problems(self.root)), [])
 
     def test_an_equation_that_is_missing_doubled_or_too_many(self):

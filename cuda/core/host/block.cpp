@@ -96,11 +96,13 @@ class Block {
     bool any = false, moved = false;
     const int n = grid_.threads, first = static_cast<int>(random_() % static_cast<unsigned>(n));
     const int stride = draw(2) ? 1 : n - 1;
+    hold_a_warp();
     for (int i = 0; i < n; ++i) {
       const int t = (first + i * stride) % n;
       Fiber& fiber = *fibers_[static_cast<std::size_t>(t)];
       if (fiber.ended) continue;
       any = true;
+      if (t / 32 == held_) continue;
       if (fiber.ready && !fiber.ready()) continue;
       fiber.ready = nullptr;
       current_ = t;
@@ -109,8 +111,16 @@ class Block {
       while (!events_.empty() && !events_wait_ && draw(64)) happen();
     }
     if (!moved && !events_.empty()) happen(), moved = true;
+    if (!moved && held_ >= 0) held_ = -1, moved = true;
     if (!any && events_.empty()) return 0;
     return moved ? 1 : -1;
+  }
+
+  /// For some rounds one warp, or none, does not go on: others get ahead of it.
+  void hold_a_warp() {
+    if (held_rounds_-- > 0) return;
+    held_rounds_ = static_cast<int>(random_() % 16);
+    held_ = draw(2) ? static_cast<int>(random_() % static_cast<unsigned>(grid_.threads)) / 32 : -1;
   }
 
   void happen() {
@@ -128,8 +138,9 @@ class Block {
            std::to_string(first) + ", wait for what never comes";
   }
 
-  std::minstd_rand random_;
-  bool events_wait_ = draw(2);  // until no thread can go on, or not
+  std::mt19937 random_;
+  bool events_wait_ = draw(2);       // until no thread can go on, or not
+  int held_ = -1, held_rounds_ = 0;  // a warp that waits, and for how long
   const std::function<void()>& kernel_;
   std::vector<std::byte> storage_;
   std::vector<std::unique_ptr<Fiber>> fibers_;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// A thread block on the CPU: every thread is a fiber that runs until it waits, in an order drawn anew for each round,
-/// so that what a kernel forgets to wait for is found. Shared memory begins as NaNs. What is asynchronous on the device
-/// (TMA copies) happens at a moment drawn as well. Threads that wait for what never comes are an error, not a hang.
+/// and now and then a whole warp stands still while the others go on, so that what a kernel forgets to wait for is
+/// found. Shared memory begins as NaNs. What is asynchronous on the device (TMA copies, what products read) happens at
+/// a moment drawn as well. Threads that wait for what never comes are an error, not a hang.
 #pragma once
 #include <cstddef>
 #include <cstdint>
