@@ -97,11 +97,28 @@ class Finder {
   Verdict as_it_is_;
 };
 
-std::string in_words(const Finding& finding, const Case& c) {
+std::string in_words(const Search& search, const Finding& finding, const Case& c) {
   if (finding.changed.empty()) return "the case as it is";
   return joined(finding.changed, [&](const auto& change) {
-    return concat(change.first, "=", text(change.second), " instead of ", text(c.attributes.at(change.first)));
+    const auto zero = search.zeros.find(change.first);
+    const auto word = [&](const Attribute& value) {
+      return zero != search.zeros.end() && value == Attribute(Index{0}) ? zero->second : text(value);
+    };
+    return concat(change.first, "=", word(change.second), " instead of ", word(c.attributes.at(change.first)));
   });
+}
+
+/// What a reading leaves unexplained.
+std::string shortcoming(const Finding& finding) {
+  if (finding.outside > 0) return fmt::format("{} elements are outside, {} differ", finding.outside, finding.different);
+  const auto& tensors = finding.verdict.tensors;
+  const auto spread = std::ranges::find(tensors, Agreement::outside, &TensorVerdict::agreement);
+  if (spread == tensors.end())
+    return fmt::format("within bounds that are wide, but hardly nearer, {} differ", finding.different);
+  return fmt::format(
+      "each element is within its bound, but the spread of {} is {:.2f} times that of a sound implementation, {} "
+      "differ",
+      spread->name, spread->rms, finding.different);
 }
 
 }  // namespace
@@ -109,6 +126,8 @@ std::string in_words(const Finding& finding, const Case& c) {
 Search find(const Op& op, const Case& c, const Tensors& theirs) {
   const std::vector<Change> changes = changes_of(op, c);
   Finder finder(op, c, theirs);
+  for (const AttributeSpec& spec : op.attributes)
+    if (!spec.zero.empty()) finder.search.zeros[spec.name] = spec.zero;
   finder.attempt({});
   if (!finder.search.best.empty() && cannot_be_compared(finder.search.best.front().verdict)) return finder.search;
   for (const Change& change : changes) finder.attempt({change});
@@ -130,10 +149,10 @@ std::string text(const Search& search, const Case& c) {
   if (!search.found()) out = fmt::format("none of {} readings gives these values; the nearest:\n", search.tried);
   for (const Finding& finding : search.best) {
     if (finding.verdict.agreement != search.best.front().verdict.agreement) break;
-    const std::string reading = in_words(finding, c);
+    const std::string reading = in_words(search, finding, c);
     if (finding.verdict.agreement == Agreement::bits) out += fmt::format("equal bit for bit: {}\n", reading);
     else if (search.found()) out += fmt::format("within the bound: {}\n", reading);
-    else out += fmt::format("  {} elements are outside, {} differ: {}\n", finding.outside, finding.different, reading);
+    else out += fmt::format("  {}: {}\n", shortcoming(finding), reading);
   }
   return out;
 }

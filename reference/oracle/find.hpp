@@ -19,6 +19,7 @@ struct Search {
   /// At most four: those with the best agreement, then the fewest elements outside, the fewest that differ, and the
   /// fewest changes.
   std::vector<Finding> best;
+  std::map<std::string, std::string> zeros = {};  ///< of attributes that have one, the word for 0
   bool found() const { return !best.empty() && best.front().verdict.agreement != Agreement::outside; }
 };
 
