@@ -23,11 +23,17 @@ GroupScale ocp_scale(float amax, const Format& format) {
   return {power_of_two(e), power_of_two(-e), false};
 }
 
+/// s as a power of two; `x` may be its reciprocal, which is rounded the other way.
+float as_power_of_two(float x, ScaleKind kind, bool reciprocal) {
+  if (kind == ScaleKind::ue8m0_nearest) return nearest_power_of_two(x);
+  return (kind == ScaleKind::ue8m0_ceil) != reciprocal ? power_of_two_at_or_above(x) : power_of_two_at_or_below(x);
+}
+
 /// compute_scale_from_amax: `factor` is what TransformerEngine calls scale, and s its reciprocal.
 GroupScale transformer_engine_scale(float amax, float largest, ScaleKind kind) {
   if (amax == 0 || amax == infinity) return {};
   float factor = std::min(largest / amax, std::numeric_limits<float>::max());
-  if (kind == ScaleKind::ue8m0_ceil) factor = power_of_two_at_or_below(factor);
+  if (kind != ScaleKind::fp32) factor = as_power_of_two(factor, kind, true);
   return {1 / factor, factor, false};
 }
 
@@ -47,6 +53,13 @@ float power_of_two_at_or_above(float x) {
 
 float power_of_two_at_or_below(float x) { return std::ldexp(1.0f, std::ilogb(x)); }
 
+float nearest_power_of_two(float x) {
+  constexpr std::uint32_t root_2 = 0x3504F3u;  // the fraction of the last FP32 number below it
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const std::uint32_t exponent = (bits >> 23) + ((bits & 0x7F'FFFFu) > root_2 ? 1 : 0);
+  return std::bit_cast<float>(std::clamp(exponent, 1u, 254u) << 23);
+}
+
 GroupScale group_scale(float amax, const Format& format, Dialect d, ScaleKind kind) {
   if (d == Dialect::transformer_engine && kind != ScaleKind::ocp_floor)
     return transformer_engine_scale(amax, format.largest, kind);
@@ -56,7 +69,7 @@ GroupScale group_scale(float amax, const Format& format, Dialect d, ScaleKind ki
   const DialectRow& row = dialect(d);
   const GroupScale scale = dialect_scale(std::max(amax, row.least_amax), format.largest, row);
   if (kind == ScaleKind::fp32) return scale;
-  const float s = power_of_two_at_or_above(scale.s);
+  const float s = as_power_of_two(scale.s, kind, false);
   return {s, 1 / s, false};
 }
 

@@ -11,9 +11,11 @@
 namespace dsv3 {
 
 enum class ScaleKind : std::uint8_t {
-  fp32,        ///< any FP32 number
-  ue8m0_ceil,  ///< the power of two at or above it: |q| never exceeds the format's largest
-  ocp_floor    ///< 2^(floor(log2(amax)) - emax) of OCP's microscaling formats: the largest may saturate
+  fp32,          ///< any FP32 number
+  ue8m0_ceil,    ///< the power of two at or above it: |q| never exceeds the format's largest
+  ocp_floor,     ///< 2^(floor(log2(amax)) - emax) of OCP's microscaling formats: the largest may saturate
+  ue8m0_floor,   ///< a mistake in use: the power of two at or below it, so the largest saturate
+  ue8m0_nearest  ///< another: the power of two whose logarithm is nearest; above the root of 2 it goes up
 };
 
 /// Public code whose FP8 codes and scales we give bit for bit. Their formulas are equal on paper; in FP32 they differ.
@@ -73,10 +75,15 @@ float power_of_two_at_or_above(float x);
 /// 2^floor(log2(x)) of a positive finite x, subnormal or not.
 float power_of_two_at_or_below(float x);
 
+/// 2^round(log2(x)) of a positive finite x, within 2^-126 .. 2^127: up where the fraction is above the root of 2, which
+/// no FP32 number is.
+float nearest_power_of_two(float x);
+
 /// The scale of a group whose largest magnitude is `amax`, finite or infinite, never NaN.
 ///
 /// fp32: the dialect's formulas. ue8m0_ceil: s is rounded up to a power of two and the factor is exactly 1 / s;
-/// transformer_engine (its default) rounds the factor down instead. All dialects give E4M3 the same power of two, for
+/// transformer_engine (its default) rounds the factor down instead. ue8m0_floor and ue8m0_nearest: the same, rounded
+/// down (the factor up), or to the nearest power. All dialects give E4M3 the same power of two, for
 /// every amax. ocp_floor: s as above, clamped to UE8M0's 2^-127 .. 2^127, in every dialect alike; an all-zero group has
 /// s = 2^-127.
 /// Special groups: amax = 0 counts as least_amax (transformer_engine: s = factor = 1); where L / amax overflows

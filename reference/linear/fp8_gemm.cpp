@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "reference/core/require.hpp"
 #include "reference/core/threads.hpp"
@@ -22,6 +23,13 @@ void require_constant_scales(const Fp8Part& part, Index interval, const char* wh
   }
 }
 
+/// Throws unless sums can go on from any scale of this operand to another.
+void require_carried_scales(const Fp8Operand& x, const Accumulation& how, const char* where, const char* name) {
+  require(how.sum != Accumulation::Sum::exact, where, "exact sums are not carried over scales");
+  require((x.s.array() >= 0x1p-60f && x.s.array() <= 0x1p60f).all(), where, name,
+          " has a scale that sums cannot be carried over; each must be from 2^-60 to 2^60");
+}
+
 /// out = or += a b^T of parts that fit, of one expert or of the whole.
 struct Product {
   FloatOut out;
@@ -36,10 +44,13 @@ void run(const std::vector<Product>& products, const Fp8Arithmetic& how, Fp8Sums
   std::vector<Index> first_tile{0};
   for (const auto& [out, a, b] : products) {
     const Index interval = how.accumulation.interval == 0 ? std::max<Index>(a.depth, 1) : how.accumulation.interval;
-    require_constant_scales(a, interval, where, "the left operand");
-    require_constant_scales(b, interval, where, "the right operand");
-    require(a.depth < Index{1} << 20, where, "sums over ", a.depth, " products; they must be fewer than 2^20");
     makers.emplace_back(a, b, how, interval);
+    const Index constant = how.carries ? std::min(interval, makers.back().piece()) : interval;
+    for (const auto& [part, name] : {std::pair(a, "the left operand"), std::pair(b, "the right operand")}) {
+      if (how.carries) require_carried_scales(*part.operand, how.accumulation, where, name);
+      require_constant_scales(part, constant, where, name);
+    }
+    require(a.depth < Index{1} << 20, where, "sums over ", a.depth, " products; they must be fewer than 2^20");
     const Index tile = tiles_of(out.rows(), makers.back().rows()) * tiles_of(out.cols(), makers.back().cols());
     first_tile.push_back(first_tile.back() + tile);
   }

@@ -9,7 +9,10 @@
 ///   ScaleOrder::together    s = s_a s_b, acc = fma(p, s, acc)          (DeepGEMM)
 ///   ScaleOrder::in_turn     acc = acc + (p s_a) s_b, three roundings   (DeepSeek-V3's kernel.py: dot * a_s * b_s)
 /// The result is acc (out = acc), or out = out + acc. A fused multiply-add is rounded twice where the machine has none.
-/// The scales must be constant in an interval; where none is promoted, over the whole dimension. The bits of an element
+/// The scales must be constant in an interval; where none is promoted, over the whole dimension. With `carries`, a
+/// kernel that forgot to promote is imitated: an interval runs over several scales, and where a new one begins the
+/// sum so far is multiplied by the old s_a s_b and divided by the new one in FP32; scales are then from 2^-60 to 2^60,
+/// and Sum::exact is none of the sums. The bits of an element
 /// depend on its row of a and its column of b and nothing else: not on the other rows of the batch, not on the number
 /// of threads. `out` must not overlap an operand.
 ///
@@ -35,6 +38,7 @@ enum class ScaleOrder { together, in_turn };
 struct Fp8Arithmetic {
   Accumulation accumulation = fp32_sums;
   ScaleOrder order = ScaleOrder::together;
+  bool carries = false;  ///< a mistake to be recognised: sums go on where scales change
 };
 
 /// Y = X W^T: x [T, K] with groups along K, W [N, K], y [T, N].

@@ -94,7 +94,8 @@ void Fp8TileMaker::put(const Tile& tile, Index panel, const float* acc, FloatOut
 }
 
 void Fp8TileMaker::sum_interval(Tile& tile, FloatOut out, Index k0, Index k1, Fp8Sums sums_to_out) const {
-  for (Index r = 0; r < tile.rows; ++r) tile.s_a[r] = a_.scale(tile.i + r, k0);
+  const Index k_s = how_.carries ? k1 - 1 : k0;  // whose scales the sum has in the end
+  for (Index r = 0; r < tile.rows; ++r) tile.s_a[r] = a_.scale(tile.i + r, k_s);
   for (Index k = k0; k < k1; k += depth_) {
     const Index depth = std::min(depth_, k1 - k);
     pack_rows(tile.a, decode_a_, a_, tile.i, tile.rows, k, depth);
@@ -104,15 +105,27 @@ void Fp8TileMaker::sum_interval(Tile& tile, FloatOut out, Index k0, Index k1, Fp
       pack_columns(tile.b, decode_b_, b_, tile.j + panel * fp8_panel, tile.panel_cols(panel), k, depth);
       if (aligned) exponents_of(tile.b_exponents, tile.b, b_.operand->min_exponent);
       float* const sums = &tile.sums[interval_ <= depth_ ? 0 : panel * tile.panel_size()];
+      if (how_.carries && k > k0) carry(tile, panel, sums, k);
       kernel_of(how_.accumulation.sum)(
           how_.accumulation, {tile.rows, depth, tile.a, tile.b.data(), tile.b_exponents.data(), sums, k > k0});
       if (k + depth < k1) continue;
       if (how_.accumulation.sum != Sum::fp32_chain) sum_specials(tile, panel, sums, k0, k1);
       float* const acc = &tile.acc[interval_ >= a_.depth ? 0 : panel * tile.panel_size()];
-      promote(tile, panel, sums, k0, acc);
+      promote(tile, panel, sums, k0, k_s, acc);
       if (k1 == a_.depth) put(tile, panel, acc, out, sums_to_out);
     }
   }
+}
+
+/// The sums so far, from the units of the scales before k to those at k. No sum is near 2^100.
+void Fp8TileMaker::carry(const Tile& tile, Index panel, float* sums, Index k) const {
+  for (Index r = 0; r < tile.rows; ++r)
+    for (Index j = 0; j < tile.panel_cols(panel); ++j) {
+      const Index row = tile.i + r, col = tile.j + panel * fp8_panel + j;
+      const float before = a_.scale(row, k - 1) * b_.scale(col, k - 1), after = a_.scale(row, k) * b_.scale(col, k);
+      float& sum = sums[r * fp8_panel + j];
+      if (before != after) sum = std::clamp(sum * before / after, -0x1p100f, 0x1p100f);
+    }
 }
 
 /// Elements that NaN or infinite codes reach, one at a time.
@@ -131,9 +144,9 @@ void Fp8TileMaker::sum_specials(Tile& tile, Index panel, float* sums, Index k0, 
     }
 }
 
-void Fp8TileMaker::promote(const Tile& tile, Index panel, const float* sums, Index k0, float* acc) const {
+void Fp8TileMaker::promote(const Tile& tile, Index panel, const float* sums, Index k0, Index k_s, float* acc) const {
   alignas(32) float s_b[fp8_panel]{};
-  for (Index j = 0; j < tile.panel_cols(panel); ++j) s_b[j] = b_.scale(tile.j + panel * fp8_panel + j, k0);
+  for (Index j = 0; j < tile.panel_cols(panel); ++j) s_b[j] = b_.scale(tile.j + panel * fp8_panel + j, k_s);
   const bool fresh = k0 == 0, together = how_.order == ScaleOrder::together;
   const float* s_a = tile.s_a.data();
   for (Index r = 0; r < tile.rows; ++r, ++s_a)

@@ -17,6 +17,7 @@ class Fp8TileMaker {
 
   Index rows() const { return rows_; }  ///< of a tile, at most
   Index cols() const { return cols_; }
+  Index piece() const { return depth_; }  ///< products of an interval that are summed at a time
 
   /// `out` is the tile whose upper left element is (i, j) of the product.
   void make(FloatOut out, Index i, Index j, Fp8Sums sums) const;
@@ -24,8 +25,9 @@ class Fp8TileMaker {
  private:
   struct Tile;
   void sum_interval(Tile& tile, FloatOut out, Index k0, Index k1, Fp8Sums sums_to_out) const;
+  void carry(const Tile& tile, Index panel, float* sums, Index k) const;
   void sum_specials(Tile& tile, Index panel, float* sums, Index k0, Index k1) const;
-  void promote(const Tile& tile, Index panel, const float* sums, Index k0, float* acc) const;
+  void promote(const Tile& tile, Index panel, const float* sums, Index k0, Index k_s, float* acc) const;
   void put(const Tile& tile, Index panel, const float* acc, FloatOut out, Fp8Sums sums) const;
 
   Fp8Part a_, b_;

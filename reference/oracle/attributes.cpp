@@ -42,11 +42,12 @@ bool fits(const Attribute& value, const AttributeSpec& spec) {
   return true;
 }
 
-/// A whole number where a real one is wanted is one, and 4.0 is a whole number.
+/// A whole number where a real one is wanted is one, 4.0 is a whole number, and 0 may have a word.
 Attribute converted(const Attribute& value, const AttributeSpec& spec) {
   if (const auto* whole = std::get_if<Index>(&value); whole && std::holds_alternative<double>(spec.fallback))
     return static_cast<double>(*whole);
   if (const auto whole = whole_number(value); whole && std::holds_alternative<Index>(spec.fallback)) return *whole;
+  if (!spec.zero.empty() && value == Attribute(spec.zero)) return Index{0};
   return value;
 }
 
@@ -62,7 +63,7 @@ std::string needed(const AttributeSpec& spec) {
   const std::string kind = std::holds_alternative<Index>(spec.fallback) ? "a whole number" : "a number";
   const bool begins = std::isfinite(spec.least), ends = std::isfinite(spec.most);
   if (begins && ends && !spec.above_least && !spec.below_most)
-    return concat(kind, " from ", end(spec.least), " to ", end(spec.most));
+    return concat(kind, " from ", end(spec.least), " to ", end(spec.most), spec.zero.empty() ? "" : " or ", spec.zero);
   std::string range;
   if (begins) range = concat(spec.above_least ? " above " : " of at least ", end(spec.least));
   if (ends) range += concat(begins ? " and" : "", spec.below_most ? " below " : " at most ", end(spec.most));

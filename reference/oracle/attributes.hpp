@@ -26,6 +26,7 @@ struct AttributeSpec {
   double least = -std::numeric_limits<double>::infinity(),
          most = std::numeric_limits<double>::infinity();  ///< of a number, which is finite in any case
   bool above_least = false, below_most = false;           ///< of a number: the end itself is not taken
+  std::string zero = {};                                  ///< of a whole number: a word for 0, as `none`
   bool convention = false;                                ///< real systems differ here: `find` tries the other choices
   bool by_rounding = false;            ///< of a convention: its choices differ by roundings, which bounds may allow
   std::vector<Attribute> others = {};  ///< of a number that is a convention: what is in use

@@ -44,7 +44,7 @@ Index counted(const Verdict& verdict, Index TensorVerdict::*which) {
 /// A reading whose bounds are wide explains what it does not bring nearer: of what was outside, it must take half of
 /// the distance at least.
 bool brings_nearer(const Verdict& reading, const Verdict& as_it_is) {
-  for (std::size_t i = 0; i < reading.tensors.size(); ++i)
+  for (std::size_t i = 0; i < as_it_is.tensors.size(); ++i)
     if (as_it_is.tensors[i].agreement == Agreement::outside &&
         !(reading.tensors[i].distance <= as_it_is.tensors[i].distance / 2))
       return false;
@@ -56,6 +56,11 @@ bool cannot_be_compared(const Verdict& verdict) {
   return std::ranges::any_of(verdict.tensors, [](const TensorVerdict& v) {
     return v.agreement == Agreement::outside && v.outside == 0 && v.different == 0;
   });
+}
+
+/// Of what brings theirs no nearer the tensors may be within their bounds all the same.
+bool any_outside(const Verdict& verdict) {
+  return std::ranges::any_of(verdict.tensors, [](const TensorVerdict& v) { return v.agreement == Agreement::outside; });
 }
 
 class Finder {
@@ -74,17 +79,18 @@ class Finder {
       return;
     }
     finding.verdict = judge(op_, other, ours, theirs_);
-    if (search.tried == 0) as_it_is_ = finding.verdict;
-    else if (finding.verdict.agreement == Agreement::within && !brings_nearer(finding.verdict, as_it_is_))
+    if (!changes.empty() && finding.verdict.agreement == Agreement::within &&
+        !brings_nearer(finding.verdict, search.as_it_is.verdict))
       finding.verdict.agreement = Agreement::outside;
     finding.different = counted(finding.verdict, &TensorVerdict::different);
     finding.outside = counted(finding.verdict, &TensorVerdict::outside);
     ++search.tried;
+    if (changes.empty()) search.as_it_is = finding;
     search.best.push_back(std::move(finding));
     std::ranges::stable_sort(search.best, {}, [](const Finding& f) {
       // Of what is within bounds the simplest reading is the likeliest.
-      const std::size_t steps = f.verdict.agreement == Agreement::within ? f.changed.size() : 0;
-      return std::tuple(f.verdict.agreement, steps, f.outside, f.different);
+      const bool is_outside = any_outside(f.verdict);
+      return std::tuple(f.verdict.agreement, is_outside, is_outside ? 0 : f.changed.size(), f.outside, f.different);
     });
     search.best.resize(std::min<std::size_t>(search.best.size(), 4));
   }
@@ -94,14 +100,29 @@ class Finder {
   const Op& op_;
   const Case& case_;
   const Tensors& theirs_;
-  Verdict as_it_is_;
 };
 
-std::string in_words(const Finding& finding, const Case& c) {
+std::string in_words(const Search& search, const Finding& finding, const Case& c) {
   if (finding.changed.empty()) return "the case as it is";
   return joined(finding.changed, [&](const auto& change) {
-    return concat(change.first, "=", text(change.second), " instead of ", text(c.attributes.at(change.first)));
+    const auto zero = search.zeros.find(change.first);
+    const auto word = [&](const Attribute& value) {
+      return zero != search.zeros.end() && value == Attribute(Index{0}) ? zero->second : text(value);
+    };
+    return concat(change.first, "=", word(change.second), " instead of ", word(c.attributes.at(change.first)));
   });
+}
+
+/// What a reading leaves unexplained.
+std::string shortcoming(const Finding& finding) {
+  if (finding.outside > 0) return fmt::format("{} elements are outside, {} differ", finding.outside, finding.different);
+  if (!any_outside(finding.verdict))
+    return fmt::format("within bounds that are wide, but hardly nearer, {} differ", finding.different);
+  const auto spread = std::ranges::find(finding.verdict.tensors, Agreement::outside, &TensorVerdict::agreement);
+  return fmt::format(
+      "each element is within its bound, but the spread of {} is {:.2f} times that of a sound implementation, {} "
+      "differ",
+      spread->name, spread->rms, finding.different);
 }
 
 }  // namespace
@@ -109,6 +130,8 @@ std::string in_words(const Finding& finding, const Case& c) {
 Search find(const Op& op, const Case& c, const Tensors& theirs) {
   const std::vector<Change> changes = changes_of(op, c);
   Finder finder(op, c, theirs);
+  for (const AttributeSpec& spec : op.attributes)
+    if (!spec.zero.empty()) finder.search.zeros[spec.name] = spec.zero;
   finder.attempt({});
   if (!finder.search.best.empty() && cannot_be_compared(finder.search.best.front().verdict)) return finder.search;
   for (const Change& change : changes) finder.attempt({change});
@@ -127,13 +150,18 @@ std::string text(const Search& search, const Case& c) {
   std::string out;
   if (!search.best.empty() && cannot_be_compared(search.best.front().verdict))
     return "no reading helps:\n" + text(search.best.front().verdict);
-  if (!search.found()) out = fmt::format("none of {} readings gives these values; the nearest:\n", search.tried);
+  if (!search.found()) {
+    const std::string only_spread = search.as_it_is.outside == 0 && any_outside(search.as_it_is.verdict)
+                                        ? "as the case is, " + shortcoming(search.as_it_is) + "; "
+                                        : "";
+    out = fmt::format("none of {} readings gives these values; {}the nearest:\n", search.tried, only_spread);
+  }
   for (const Finding& finding : search.best) {
     if (finding.verdict.agreement != search.best.front().verdict.agreement) break;
-    const std::string reading = in_words(finding, c);
+    const std::string reading = in_words(search, finding, c);
     if (finding.verdict.agreement == Agreement::bits) out += fmt::format("equal bit for bit: {}\n", reading);
     else if (search.found()) out += fmt::format("within the bound: {}\n", reading);
-    else out += fmt::format("  {} elements are outside, {} differ: {}\n", finding.outside, finding.different, reading);
+    else out += fmt::format("  {}: {}\n", shortcoming(finding), reading);
   }
   return out;
 }

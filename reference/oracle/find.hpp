@@ -16,9 +16,11 @@ struct Finding {
 
 struct Search {
   Index tried = 0;
-  /// At most four: those with the best agreement, then the fewest elements outside, the fewest that differ, and the
-  /// fewest changes.
+  /// At most four: those with the best agreement, then within their bounds by the fewest changes, then the fewest
+  /// elements outside and the fewest that differ.
   std::vector<Finding> best;
+  Finding as_it_is = {};                          ///< no attribute changed
+  std::map<std::string, std::string> zeros = {};  ///< of attributes that have one, the word for 0
   bool found() const { return !best.empty() && best.front().verdict.agreement != Agreement::outside; }
 };
 

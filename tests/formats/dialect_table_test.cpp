@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -54,4 +55,18 @@ TEST_CASE("dialect table: docs/fp8_dialects.md has what the code computes") {
   const std::string expected = text.substr(0, at + begin.size()) + "\n" + dialect_table();
   if (std::getenv("DSV3_WRITE_DOCS") != nullptr) std::ofstream(path) << expected;
   else CHECK(text == expected);
+}
+
+TEST_CASE("group_scale: ue8m0_floor and ue8m0_nearest are 2^floor and 2^round of log2(amax / 448) in every dialect") {
+  for (std::size_t d = 0; d < dialects.size(); ++d)
+    for (const float amax : {0.02f, 1.0f, 447.99f, 448.01f, 600.0f, 633.5f, 633.6f, 1000.0f, 1e20f}) {
+      CAPTURE(dialects[d].name);
+      CAPTURE(amax);
+      const double exact = std::log2(double{amax} / 448);
+      const auto s = [&](ScaleKind kind) {
+        return group_scale(amax, format(FormatId::e4m3), static_cast<Dialect>(d), kind).s;
+      };
+      CHECK(s(ScaleKind::ue8m0_floor) == std::exp2(std::floor(exact)));
+      CHECK(s(ScaleKind::ue8m0_nearest) == std::exp2(std::round(exact)));
+    }
 }

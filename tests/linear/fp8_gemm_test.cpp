@@ -3,6 +3,8 @@
 
 #include <omp.h>
 
+#include <limits>
+
 #include "tests/linear/fp8_cases.hpp"
 
 using namespace dsv3;
@@ -260,4 +262,28 @@ TEST_CASE("fp8 gemm: blocks of larger results are written, and nothing beside th
   CHECK(different_fp32(out.block(9, 13, 20, 33), y) == "");
   out.block(9, 13, 20, 33).setConstant(3);
   CHECK(different_fp32(out, Scales::Constant(40, 60, 3)) == "");
+}
+
+TEST_CASE("fp8 gemm: sums carried over scales are those of one scale where all are alike; what cannot be is refused") {
+  const FormatId f = FormatId::e4m3;
+  Coded a = coded(f, 10, 500, tile_1x128, Data::normal, 1), b = coded(f, 30, 500, block_128x128, Data::normal, 2);
+  const auto product = [&](const Accumulation& accumulation) {
+    Scales y(10, 30);
+    fp8_fprop(y, a, b, {.accumulation = accumulation.promoted_every(0), .carries = true});
+    return y;
+  };
+  CHECK_NOTHROW(product(hopper_fp8_wgmma));
+  CHECK_THROWS_WITH_AS(product(exact_sums), "fp8_fprop: exact sums are not carried over scales", std::invalid_argument);
+  a.s.setConstant(0.5f), b.s.setConstant(4);
+  const Coded whole_a{a.q, Scales::Constant(10, 1, 0.5f), {1, 500}, f},
+      whole_b{b.q, Scales::Constant(1, 1, 4), {128, 500}, f};
+  for (const Accumulation& accumulation : {hopper_fp8_wgmma, ada_fp8, fp32_sums}) {
+    Scales one(10, 30);
+    fp8_fprop(one, whole_a, whole_b, {accumulation.promoted_every(0)});
+    CHECK(different_fp32(product(accumulation), one) == "");
+  }
+  for (const float bad : {0.0f, -1.0f, 0x1p61f, std::numeric_limits<float>::quiet_NaN()}) {
+    a.s(3, 1) = bad;
+    CHECK_THROWS_AS(product(hopper_fp8_wgmma), std::invalid_argument);
+  }
 }

@@ -43,6 +43,18 @@ inline std::string found(const char* op, const std::string& kind, const Attribut
   return text(find(op_named(op), c, outputs), c);
 }
 
+/// The first line of what find says of these outputs.
+inline std::string first_named(const Op& op, const Case& c, const Tensors& theirs) {
+  REQUIRE(judge(op, c, theirs).agreement == Agreement::outside);
+  const std::string all = text(find(op, c, theirs), c);
+  return all.substr(0, all.find('\n'));
+}
+
+inline Case case_of(const char* op, const std::string& kind, const Sizes& sizes = {},
+                    const Attributes& attributes = {}) {
+  return drawn(op_named(op), kind, 5, sizes, attributes);
+}
+
 inline bool says(const std::string& text, const std::string& word) { return text.find(word) != std::string::npos; }
 
 inline std::string word(const char* w) { return w; }

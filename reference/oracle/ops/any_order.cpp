@@ -42,18 +42,26 @@ double lost(const Accumulation& how, double T, Index n) {
   return static_cast<double>(n + 2 * steps) * std::ldexp(1.0, log_T - F);
 }
 
-void add_interval(Sums& sums, const Fp8Part& a, const Fp8Part& b, Index k, Index n, const Accumulation& how) {
-  FloatMatrix T(a.size, b.size), squares(a.size, b.size);
-  multiply_nt(T, magnitudes(a, k, n, false), magnitudes(b, k, n, false));
-  multiply_nt(squares, magnitudes(a, k, n, true), magnitudes(b, k, n, true));
-  parallel_for(a.size, [&](Index i) {
-    for (Index j = 0; j < b.size; ++j) {
-      const double s = std::abs(double{a.scale(i, k)} * b.scale(j, k)), t = T(i, j) * upwards;
-      sums.bound(i, j) += lost(how, t, n) * s;
-      sums.magnitude(i, j) += t * s;
-      sums.squares(i, j) += squares(i, j) * s * s;
-    }
-  });
+void add_interval(Sums& sums, const Fp8Part& a, const Fp8Part& b, Index first, Index n, const Accumulation& how) {
+  Bounds interval = Bounds::Zero(a.size, b.size);  // sum |p|, in units of its last scale
+  const Index last = first + n - 1;
+  // One piece, unless scales change inside the interval: then sums of the pieces are carried from one to the next.
+  for (Index k = first; k <= last; k += 128) {
+    const Index depth = std::min<Index>(128, last + 1 - k);
+    FloatMatrix T(a.size, b.size), squares(a.size, b.size);
+    multiply_nt(T, magnitudes(a, k, depth, false), magnitudes(b, k, depth, false));
+    multiply_nt(squares, magnitudes(a, k, depth, true), magnitudes(b, k, depth, true));
+    parallel_for(a.size, [&](Index i) {
+      for (Index j = 0; j < b.size; ++j) {
+        const double s = std::abs(double{a.scale(i, k)} * b.scale(j, k)), t = T(i, j) * upwards;
+        const double unit = n <= 128 ? s : std::abs(double{a.scale(i, last)} * b.scale(j, last));
+        interval(i, j) += s == unit ? t : t * (s / unit);
+        if (k + depth > last) sums.bound(i, j) += lost(how, interval(i, j), n) * unit;
+        sums.magnitude(i, j) += t * s;
+        sums.squares(i, j) += squares(i, j) * s * s;
+      }
+    });
+  }
 }
 
 /// Puts the bounds of one product behind those of the others; in `spread` sqrt(sum p^2), to be scaled by the typical
@@ -68,7 +76,8 @@ struct Collected {
   void add(const AnyOrderProduct& p, const Accumulation& how) {
     const auto& [a, b, ours, exact, begin] = p;
     Sums sums{Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size), Bounds::Zero(a.size, b.size)};
-    const Index interval = how.interval, intervals = (a.depth + interval - 1) / interval;
+    const Index interval = how.interval == 0 ? std::max<Index>(a.depth, 1) : how.interval;
+    const Index intervals = (a.depth + interval - 1) / interval;
     for (Index k = 0; k < a.depth; k += interval) add_interval(sums, a, b, k, std::min(interval, a.depth - k), how);
     if (begin.size() > 0) sums.magnitude += begin.cast<double>().cwiseAbs();
     // Each interval: its scale, the product with it and the addition are rounded.

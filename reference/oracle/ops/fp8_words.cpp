@@ -47,9 +47,14 @@ std::vector<AttributeSpec> product_attributes(bool with_W) {
   std::vector<AttributeSpec> all{accumulation,
                                  {.name = "promotion",
                                   .fallback = Index{128},
-                                  .what = "N_C: products between promotions to FP32 (section 3.3.3); a divisor of 128",
-                                  .least = 1,
-                                  .most = 128},
+                                  .what = "N_C: products between promotions to FP32 (section 3.3.3), a divisor or a "
+                                          "multiple of 128; none: one interval, promoted at the end",
+                                  .least = 0,
+                                  .most = 1 << 20,
+                                  .zero = "none",
+                                  .convention = true,
+                                  .by_rounding = true,
+                                  .others = {Index{0}, Index{128}, Index{256}, Index{512}}},
                                  {.name = "scale_order",
                                   .fallback = std::string("together"),
                                   .what = "acc += p (s_a s_b), or acc += (p s_a) s_b as kernel.py has it",
@@ -66,13 +71,19 @@ std::vector<AttributeSpec> product_attributes(bool with_W) {
 }
 
 Fp8Arithmetic arithmetic_of(const Case& c) {
-  return {accumulation_named(c.word("accumulation")).promoted_every(c.attribute<Index>("promotion")),
-          c.word("scale_order") == "together" ? ScaleOrder::together : ScaleOrder::in_turn};
+  const Index promotion = c.attribute<Index>("promotion");
+  return {.accumulation = accumulation_named(c.word("accumulation")).promoted_every(promotion),
+          .order = c.word("scale_order") == "together" ? ScaleOrder::together : ScaleOrder::in_turn,
+          .carries = promotion == 0 || promotion > 128};
 }
 
 void demand_product(const Case& c, const char* depth, bool with_W) {
   const Index promotion = c.attribute<Index>("promotion"), deep = c.sizes.find(depth)->second;
-  demand(128 % promotion == 0, "promotion is ", promotion, "; it must be a divisor of 128");
+  const bool fits = promotion == 0 || promotion % 128 == 0 || 128 % promotion == 0;
+  demand(fits, "promotion is ", promotion, "; it must be a divisor or a multiple of 128, or none");
+  demand(c.word("accumulation") != "exact" || (promotion > 0 && promotion <= 128), "promotion is ",
+         promotion == 0 ? "none" : std::to_string(promotion),
+         "; it must be at most 128 with accumulation=exact, which loses nothing");
   demand(deep < Index{1} << 20, depth, " is ", deep, ", the terms of a sum; there must be fewer than 2^20");
   if (with_W && c.word("W_scales") == "transposed")
     demand_square("W_s", num_groups(c.sizes.at("N"), 128), num_groups(c.sizes.at("K"), 128), "W_scales=transposed");

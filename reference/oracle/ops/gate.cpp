@@ -158,7 +158,7 @@ struct Record {
   explicit Record(const Case& c) {
     const std::vector<std::int64_t> flat = integers(c.in("experts"));
     experts = Eigen::Map<const IndexMatrix>(flat.data(), c.sizes.at("T"), c.sizes.at("K_r"));
-    if (c.word("normalise") == "all" || c.word("scaled") == "before" || c.word("gate_precision") != "fp32") return;
+    if (c.word("normalise") == "all" || c.word("scaled") != "after" || c.word("gate_precision") != "fp32") return;
     config = GateConfig{.N_r = c.sizes.at("N_r"),
                         .K_r = experts.cols(),
                         .scoring = c.word("scoring") == "sigmoid" ? Scoring::sigmoid : Scoring::softmax,

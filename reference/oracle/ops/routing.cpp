@@ -131,8 +131,8 @@ std::vector<AttributeSpec> weight_attributes() {
            .convention = true},
           {.name = "scaled",
            .fallback = std::string("after"),
-           .what = "by routed_scaling_factor, after the normalisation, or before it, which undoes it",
-           .choices = {"after", "before"},
+           .what = "by routed_scaling_factor, after the normalisation, not at all, or before it, which undoes it",
+           .choices = {"after", "never", "before"},
            .convention = true},
           {.name = "gate_precision",
            .fallback = std::string("fp32"),
@@ -182,8 +182,8 @@ RoutedTwin choose_and_weigh(Twin& t, Var s, Var b, const std::string& prefix, bo
 
 std::optional<GateConfig> gate_config(const Case& c, Index N_r) {
   const bool unknown = c.word("group_score") == "sum" || c.word("mask") == "zero" || c.word("ties") != "lowest_index" ||
-                       c.word("bias") != "selection" || c.word("normalise") == "all" || c.word("scaled") == "before" ||
-                       c.word("gate_precision") != "fp32";
+                       c.word("bias") != "selection" || c.word("groups") == "ignored" || c.word("normalise") == "all" ||
+                       c.word("scaled") != "after" || c.word("gate_precision") != "fp32";
   if (unknown) return {};
   return GateConfig{.N_r = N_r,
                     .K_r = c.attribute<Index>("K_r"),

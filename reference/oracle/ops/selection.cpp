@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "reference/moe/gate.hpp"
+#include "reference/oracle/ops/ops.hpp"
 
 namespace dsv3::oracle {
 namespace {
@@ -12,12 +13,6 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double fp32(double x) { return static_cast<float>(x); }
-
-Doubles sum_of(const Doubles& s, const Doubles& b) {
-  Doubles sum(s.size());
-  for (std::size_t i = 0; i < s.size(); ++i) sum[i] = fp32(s[i] + b[i]);
-  return sum;
-}
 
 double score_of(const std::string& rule, Doubles group) {
   std::ranges::sort(group, std::greater{});
@@ -51,13 +46,14 @@ Best largest(const Doubles& scores, Index k, bool highest_wins) {
 Selection::Selection(const Case& c, Index experts)
     : N_r(experts),
       K_r(c.attribute<Index>("K_r")),
-      num_groups(c.attribute<Index>("num_groups")),
-      kept_groups(c.attribute<Index>("kept_groups")),
+      num_groups(c.word("groups") == "ignored" ? 1 : c.attribute<Index>("num_groups")),
+      kept_groups(c.word("groups") == "ignored" ? 1 : c.attribute<Index>("kept_groups")),
       group_score(c.word("group_score")),
       zero_mask(c.word("mask") == "zero"),
       highest_group_wins(c.word("ties") == "highest_index" || c.word("ties") == "highest_group"),
       highest_expert_wins(c.word("ties") == "highest_index" || c.word("ties") == "highest_expert"),
-      unbiased_groups(c.word("bias") == "experts_only") {
+      unbiased_groups(c.word("bias") == "experts_only"),
+      unbiased(c.word("bias") == "ignored") {
   validate(GateConfig{.N_r = N_r,
                       .K_r = K_r,
                       .num_groups = num_groups,
@@ -65,8 +61,14 @@ Selection::Selection(const Case& c, Index experts)
                       .group_score = group_score == "maximum" ? GroupScore::maximum : GroupScore::top2_sum});
 }
 
+Doubles Selection::biased(const Doubles& s, const Doubles& b) const {
+  Doubles sum(s.size());
+  for (std::size_t i = 0; i < s.size(); ++i) sum[i] = unbiased ? s[i] : fp32(s[i] + b[i]);
+  return sum;
+}
+
 Selection::Choice Selection::choose(const Doubles& s, const Doubles& b) const {
-  Doubles scores = sum_of(s, b), groups;
+  Doubles scores = biased(s, b), groups;
   const Doubles& grouped = unbiased_groups ? s : scores;
   const std::ptrdiff_t size = N_r / num_groups;
   for (Index k = 0; k < num_groups; ++k)
@@ -101,7 +103,7 @@ bool Selection::explains(const std::vector<Index>& experts, const Doubles& s, co
   if (!zero_mask &&
       !std::ranges::all_of(experts, [&](Index e) { return std::ranges::find(groups, group_of(e)) != groups.end(); }))
     return false;
-  Doubles scores = sum_of(favoured(chosen), b);
+  Doubles scores = biased(favoured(chosen), b);
   // Of zeros in place of scores nobody says which comes first.
   const auto masked = [&](Index i) {
     return zero_mask ? (chosen(i) ? std::numeric_limits<double>::denorm_min() : 0.0) : -infinity;
@@ -137,9 +139,11 @@ std::vector<AttributeSpec> selection_attributes() {
            .convention = true},
           {.name = "bias",
            .fallback = std::string("selection"),
-           .what = "b counts in the selection alone (V3), in the weights too, or for experts but not for their groups",
-           .choices = {"selection", "weights_too", "experts_only"},
-           .convention = true}};
+           .what = "b counts in the selection alone (V3), in the weights too, for experts but not for their groups, or "
+                   "nowhere",
+           .choices = {"selection", "weights_too", "experts_only", "ignored"},
+           .convention = true},
+          convention("groups", {"limited", "ignored"}, "experts of the kept groups alone, or of all groups")};
 }
 
 }  // namespace dsv3::oracle

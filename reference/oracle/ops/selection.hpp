@@ -14,9 +14,12 @@ struct Selection {
   bool highest_group_wins;   ///< of equal scores the highest index
   bool highest_expert_wins;  ///< the same
   bool unbiased_groups;      ///< groups are kept by their scores without bias
+  bool unbiased;             ///< and experts are chosen without it
 
   /// From the attributes of a gate. Throws std::invalid_argument for sizes that cannot be.
   explicit Selection(const Case& c, Index N_r);
+  /// s + b of each expert in FP32; where the bias is ignored, s.
+  Doubles biased(const Doubles& s, const Doubles& b) const;
   Index group_of(Index expert) const { return expert / (N_r / num_groups); }
 
   struct Choice {

@@ -35,8 +35,9 @@ Var activated(const Case& c, Var a) {
   const std::string& kind = c.word("activation");
   if (kind == "sigmoid") return sigmoid(a);
   if (kind == "silu") return a * sigmoid(a);
-  // 0.5 (1 + tanh(z)) = Sigmoid(2 z), z = sqrt(2 / pi) (a + 0.044715 a^3)
-  return a * sigmoid(2 * std::sqrt(2 / std::numbers::pi) * (a + 0.044715 * (a * a * a)));
+  // 1 + tanh(z) cancels where a is negative. Sigmoid(2 z) would not, but it is not what is in use.
+  const Var z = std::sqrt(2 / std::numbers::pi) * (a + 0.044715 * (a * a * a));
+  return 0.5 * a * (tanh(z) + 1.0);
 }
 
 Var swiglu(const Case& c, Var gate, Var up) {

@@ -8,7 +8,8 @@
 namespace dsv3::oracle {
 namespace {
 
-constexpr std::array<std::string_view, 3> scale_names{"fp32", "ue8m0_ceil", "ocp_floor"};
+constexpr std::array<std::string_view, 5> scale_names{"fp32", "ue8m0_ceil", "ocp_floor", "ue8m0_floor",
+                                                      "ue8m0_nearest"};
 
 /// Where a name stands in a list; attributes have been checked against it.
 template <class List, class Projection = std::identity>
@@ -43,8 +44,9 @@ AttributeSpec scale_attribute() {
   return {.name = "scale",
           .fallback = std::string("fp32"),
           .what =
-              "the numbers a scale may be: any FP32 number, the power of two at or above it, or OCP's "
-              "2^(floor(log2 amax) - emax)",
+              "the numbers a scale may be: any FP32 number, the power of two at or above it, OCP's "
+              "2^(floor(log2 amax) - emax); and two mistakes, the power of two at or below it, or the nearest one by "
+              "its logarithm",
           .choices = {scale_names.begin(), scale_names.end()},
           .convention = true};
 }

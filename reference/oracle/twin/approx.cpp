@@ -49,6 +49,12 @@ Approx sigmoid(const Approx& x) {
   return of(x, s, slope, std::min(0.25, times(slope, std::exp(x.bound))), own);
 }
 
+Approx tanh(const Approx& x) {
+  const double y = std::tanh(x.value), slope = 1 - y * y;
+  const double nearest_to_0 = std::max(std::abs(x.value) - x.bound, 0.0), steepest = 1 / std::cosh(nearest_to_0);
+  return of(x, y, slope, steepest * steepest, 4 * u * std::abs(y) + underflow);
+}
+
 Approx cos(const Approx& x) { return of(x, std::cos(x.value), std::sin(x.value), 1, 4 * u); }
 Approx sin(const Approx& x) { return of(x, std::sin(x.value), std::cos(x.value), 1, 4 * u); }
 

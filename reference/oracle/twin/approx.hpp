@@ -61,6 +61,8 @@ Approx exp(const Approx& x);
 Approx log(const Approx& x);
 /// 1 / (1 + exp(-x)).
 Approx sigmoid(const Approx& x);
+/// 4 u of itself: two units in the last place.
+Approx tanh(const Approx& x);
 /// 4 u, for angles that are reduced well.
 Approx cos(const Approx& x);
 Approx sin(const Approx& x);

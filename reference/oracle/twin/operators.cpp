@@ -126,6 +126,11 @@ Var sigmoid(Var x) {
       x, [](auto& a) { return sigmoid(a); }, [](auto& d, auto&, auto& s) { return d * s * (Approx{1} - s); });
 }
 
+Var tanh(Var x) {
+  return each(
+      x, [](auto& a) { return tanh(a); }, [](auto& d, auto&, auto& y) { return d * (Approx{1} - y * y); });
+}
+
 Var cos(Var x) {
   return each(
       x, [](auto& a) { return cos(a); }, [](auto& d, auto& a, auto&) { return -(d * sin(a)); });

@@ -20,6 +20,7 @@ Var sqrt(Var x);
 Var exp(Var x);
 Var log(Var x);
 Var sigmoid(Var x);
+Var tanh(Var x);
 Var cos(Var x);
 Var sin(Var x);
 
