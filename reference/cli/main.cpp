@@ -16,15 +16,11 @@
 #include "reference/cli/program.hpp"
 #include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
+#include "reference/core/words.hpp"
 
 namespace {
 
 using namespace dsv3::cli;
-
-std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {
-  const std::string nearest = nearest_word(word, known);
-  return nearest.empty() ? "" : "; did you mean " + nearest + "?";
-}
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
@@ -44,7 +40,7 @@ std::string no_option(const CLI::App& c, const std::string& given) {
   std::vector<std::string> options;
   for (const CLI::Option* const option : c.get_options())
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
-  return "there is no option " + given + did_you_mean(given.substr(0, given.find('=')), options);
+  return "there is no option " + given + dsv3::did_you_mean(given.substr(0, given.find('=')), options);
 }
 
 /// CLI11 would only say that a command is required.
@@ -60,7 +56,7 @@ void require_known_command(const CLI::App& app, const std::string& given) {
     list += (list.empty() ? "" : ", ") + name;
   }
   throw std::invalid_argument(
-      dsv3::concat("there is no command '", given, "'; there are ", list, did_you_mean(given, known)));
+      dsv3::concat("there is no command '", given, "'; there are ", list, dsv3::did_you_mean(given, known)));
 }
 
 /// CLI11's message, or a better one for an argument that no option takes.
