@@ -78,7 +78,7 @@ def main():
         raise ValueError(f"nothing was compared: {looked_for} is not there")
     np.seterr(all="ignore")
     ok = [accepts(pack / f, theirs / f) for f in files]
-    print(f"{len(there)} of {len(files)} files compared, {ok.count(False)} with something OUTSIDE or missing")
+    print(f"{len(there)} of {len(files)} files compared, {ok.count(False)} not accepted")
     return 0 if all(ok) else 1
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 // Arguments in, exit status out: 0 done, 1 a check failed, 2 wrong use, with one message "dsv3 COMMAND: ..." on stderr.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -9,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
+#include <sstream>
 #include <system_error>
 
 #include "reference/cli/devices.hpp"
@@ -21,6 +24,13 @@
 namespace {
 
 using namespace dsv3::cli;
+
+/// What the launcher, if it started this program, has beside it.
+std::vector<std::string> launcher_commands() {
+  const char* const names = std::getenv("DSV3_LAUNCHER_COMMANDS");
+  std::istringstream words(names == nullptr ? "" : names);
+  return {std::istream_iterator<std::string>(words), {}};
+}
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
@@ -49,12 +59,12 @@ void require_known_command(const CLI::App& app, const std::string& given) {
     if (app.get_option_no_throw(given) == nullptr) throw std::invalid_argument(no_option(app, given));
     return;
   }
-  const std::vector<std::string> known = command_names(app);
+  std::vector<std::string> known = command_names(app);
+  if (std::ranges::find(known, given) != known.end()) return;
+  const std::vector<std::string> of_launcher = launcher_commands();
+  known.insert(known.begin(), of_launcher.begin(), of_launcher.end());
   std::string list;
-  for (const std::string& name : known) {
-    if (name == given) return;
-    list += (list.empty() ? "" : ", ") + name;
-  }
+  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
   throw std::invalid_argument(
       dsv3::concat("there is no command '", given, "'; there are ", list, dsv3::did_you_mean(given, known)));
 }
