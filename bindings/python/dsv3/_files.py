@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from dsv3 import _arrays, _library
 
 NAMES = dict(zip(("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64", "I32", "U8", "BOOL"), _arrays.DTYPES))
 METADATA = "__metadata__"
-Path = str | os.PathLike[str]
+Path = Union[str, "os.PathLike[str]"]
 
 
 def _array(data: bytearray, where: str, dtype: Any, shape: Any, data_offsets: Any) -> NDArray[Any]:
