@@ -12,7 +12,7 @@ LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 def for_doxygen(link):
     text, path, name = link.groups()
     if path.endswith(".hpp") and name:
-        return f'\\ref dsv3::{name} "{text}"'
+        return f'\\ref dsv3::{"cuda::" if "cuda/" in path else ""}{name} "{text}"'
     if name and (path.endswith(".md") or not path):
         return f'\\ref {name} "{text}"'
     return link.group(0) if path.endswith(".md") and "tests/" not in path else text

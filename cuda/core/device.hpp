@@ -66,6 +66,7 @@ class Buffer {
   const T* data() const { return static_cast<const T*>(memory_.data()); }
   std::size_t size() const { return size_; }
   void fill(int byte) { memory_.fill(byte); }
+  void copy_from(const std::vector<T>& host) { memory_.copy_from(host.data()); }  ///< size() values
   std::vector<T> to_host() const {
     std::vector<T> host(size_);
     memory_.copy_to(host.data());

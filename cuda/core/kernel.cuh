@@ -16,6 +16,7 @@
 #define DSV3_INSTRUCTION __device__ __forceinline__  // on the host a function of core/host
 #define DSV3_BOTH __host__ __device__ constexpr
 #define DSV3_GRID_CONSTANT const __grid_constant__
+#define DSV3_UNROLL _Pragma("unroll")  // before a loop over an array that must stay in registers
 
 namespace dsv3::cuda {
 
@@ -59,6 +60,7 @@ DSV3_DEVICE std::byte* shared_memory() {
 #define DSV3_INSTRUCTION
 #define DSV3_BOTH constexpr
 #define DSV3_GRID_CONSTANT const
+#define DSV3_UNROLL
 
 #endif
 
@@ -69,10 +71,11 @@ inline constexpr int warp_size = 32, warpgroup_size = 128;
 DSV3_DEVICE int lane() { return thread() % warp_size; }
 DSV3_DEVICE int warp() { return thread() / warp_size; }
 
-/// The largest of a warp's values, in every lane.
-DSV3_DEVICE float warp_max(float value, int lanes = warp_size) {
+/// The largest of `lanes` neighbouring lanes' values, in every lane.
+template <class T>
+DSV3_DEVICE T warp_max(T value, int lanes = warp_size) {
   for (int mask = lanes / 2; mask > 0; mask /= 2) {
-    const float other = shuffle_xor(value, mask);
+    const T other = shuffle_xor(value, mask);
     value = other > value ? other : value;
   }
   return value;

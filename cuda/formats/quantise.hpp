@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// BF16 to E4M3 codes and scales on the device: the counterparts of reference/formats/quantise.hpp, bit for bit.
+/// BF16 to E4M3 codes and scales on the device: the counterparts of reference/formats/quantise.hpp, dialect
+/// deepseek_v3, bit for bit. A group with a NaN or an infinity is NaN as a whole. Nothing happens where there are no
+/// rows or columns. All throw std::invalid_argument, before any launch, for a negative size, a stride smaller than a
+/// row or one that is no multiple of 16 bytes, and an address that is none.
 #pragma once
 #include <cstdint>
 
 #include "cuda/core/device.hpp"
+#include "cuda/formats/scale.hpp"
 
 namespace dsv3::cuda {
 
@@ -14,9 +18,6 @@ struct Bf16Rows {
   int rows, cols;
   std::int64_t stride;
 };
-
-/// How a scale comes from the largest magnitude of its group: reference/formats/scale.hpp, dialect deepseek_v3.
-enum class Scale { fp32, ue8m0_ceil };
 
 /// Where codes and scales go. A stride of codes is a multiple of 16 and what lies between a row's end and the stride is
 /// not written.

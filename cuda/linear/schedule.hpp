@@ -125,9 +125,9 @@ struct DepthSchedule {
 inline constexpr int tile_widths[] = {64, 96, 128, 160};
 
 /// How long a product takes with tiles of that width, in cycles of a multiprocessor; what matters is which is least.
-/// Of a tile: a step takes as long as its products (8192 multiply-adds of FP8 a cycle on the dense peak's terms: 4096
-/// a cycle and multiprocessor) or as its bytes from the L2 cache (64 a cycle), whichever is longer; its end as long as
-/// its results need (32 bytes a cycle). Of the product: as many tiles one after the other as a multiprocessor gets.
+/// Of a tile: a step takes as long as its products (4096 multiply-adds of FP8 a cycle) or as its bytes from the L2 cache
+/// (64 a cycle), whichever is longer; its end as long as its results need (32 bytes a cycle). Of the product: as many
+/// tiles one after the other as a multiprocessor gets.
 DSV3_BOTH std::int64_t cycles(int M, int N, int K, int width, int multiprocessors) {
   const std::int64_t steps = ceil_div(K, step_depth), tiles = std::int64_t{ceil_div(M, tile_rows)} * ceil_div(N, width);
   const std::int64_t products = std::int64_t{tile_rows} * width * step_depth / 4096;

@@ -100,17 +100,47 @@ TEST_CASE("dsv3 forward --activations: every layer's tensors by name, with the s
   CHECK(outside(read(out, "layers.1.ffn.out"), ffn, agreement * max_abs(ffn)) == "");
 }
 
-TEST_CASE("dsv3 forward --precision bf16: other numbers, but close ones") {
+TEST_CASE("dsv3 forward --precision bf16 and fp8: other numbers, but close ones, and fp8 the farther") {
   const Scratch scratch;
   const std::string tokens = tokens_file(scratch, golden_tokens("v3_plain"));
-  CHECK(run(arguments(golden_path("v3_plain"), tokens, scratch / "fp32")).status == 0);
-  CHECK(run(arguments(golden_path("v3_plain"), tokens, scratch / "bf16", {"--precision", "bf16"})).status == 0);
-  const Matrix a = read(scratch / "fp32", "logits"), b = read(scratch / "bf16", "logits");
-  CHECK(different(a, b) != "");
-  double far = 0;  // a token near a tie may reach another expert: most do not
-  for (Index t = 0; t < a.rows(); ++t) far += max_abs(a.row(t) - b.row(t)) > 0.05 * max_abs(a);
-  CHECK(far <= 6);
-  CHECK(open_safetensors(scratch / "bf16").contents.metadata.at("precision") == "bf16");
+  const auto logits_in = [&](const char* precision) {
+    const std::string out = scratch / precision;
+    CHECK(run(arguments(golden_path("v3_plain"), tokens, out, {"--precision", precision})).status == 0);
+    CHECK(open_safetensors(out).contents.metadata.at("precision") == precision);
+    return read(out, "logits");
+  };
+  const Matrix exact = logits_in("fp32"), bf16 = logits_in("bf16"), fp8 = logits_in("fp8");
+  const auto far = [&](const Matrix& b, double part) {  // a token near a tie may reach another expert: most do not
+    Index count = 0;
+    for (Index t = 0; t < b.rows(); ++t) count += max_abs(exact.row(t) - b.row(t)) > part * max_abs(exact);
+    return count;
+  };
+  CHECK(different(exact, bf16) != "");
+  CHECK(far(bf16, 0.05) <= 6);
+  CHECK(far(fp8, 0.5) <= 6);
+  CHECK((exact - fp8).norm() > 2 * (exact - bf16).norm());
+}
+
+TEST_CASE("dsv3 forward and train --device: products elsewhere are those of FP8; what cannot be had is said") {
+  const Scratch scratch;
+  const std::string tokens = tokens_file(scratch, {1, 2, 3}), model = golden_path("v3_yarn");
+  put(scratch / "text.txt", "text");
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& words) {
+    std::vector<std::string> train{"train", "--config",     "tiny", "--data", scratch / "text.txt",
+                                   "--out", scratch / "run"};
+    train.insert(train.end(), more.begin(), more.end());
+    return not_refused(run(arguments(model, tokens, scratch / "out", more)), words) + not_refused(run(train), words);
+  };
+  CHECK(refused({"--device", "tpu"}, "there is no device 'tpu'; it must be cpu or cuda") == "");
+  const Ended here = run(arguments(model, tokens, scratch / "out", {"--precision", "fp8", "--device", "cuda"}));
+  if (here.status == 0) {
+    CHECK(contains(here.out, "everything else: this CPU"));
+    CHECK(refused({"--device", "cuda", "--precision", "bf16"}, "needed is precision fp8") == "");
+  } else {
+    CHECK(refused({"--precision", "fp8", "--device", "cuda"}, "device 'cuda': ") == "");
+    CHECK(!std::filesystem::exists(scratch / "out"));
+  }
+  CHECK(!std::filesystem::exists(scratch / "run"));
 }
 
 TEST_CASE("dsv3 forward: the same bits with one thread and with two") {
@@ -156,8 +186,8 @@ TEST_CASE("dsv3 forward: a model or a place that is not there is named before an
   CHECK(not_refused(run(arguments(model, tokens, scratch / "no" / "out")),
                     "cannot create: No such file or directory") == "");
   CHECK(not_refused(run(arguments(model, tokens, scratch.folder())), "") == "");
-  CHECK(not_refused(run(arguments(model, tokens, scratch / "out", {"--precision", "fp8"})),
-                    "precision is 'fp8'; it must be fp32 or bf16") == "");
+  CHECK(not_refused(run(arguments(model, tokens, scratch / "out", {"--precision", "fp4"})),
+                    "precision is 'fp4'; it must be fp32, bf16 or fp8") == "");
   CHECK(not_refused(run({"forward", "--model", model, "--tokens", tokens}), "--out") == "");
   std::filesystem::copy(golden_path("v3_plain"), scratch / "model");
   std::filesystem::remove(scratch / "model" / "model-00002-of-00003.safetensors");

@@ -115,6 +115,15 @@ class CheckDocs(unittest.TestCase):
         (self.root / "reference" / "gate").mkdir(parents=True)
         self.assertEqual(list(check_docs.problems(self.root)), [])
 
+    def test_kernels_and_their_tests_have_namesakes(self):
+        (self.root / "tests" / "cuda" / "gate").mkdir(parents=True)
+        self.write("tests/cuda/gate/gate_test.cpp", "")
+        self.finds("tests/cuda/gate: there is no cuda/gate that it tests")
+        (self.root / "cuda" / "gate").mkdir(parents=True)
+        self.finds("cuda/gate: there is no reference/gate that it is the counterpart of")
+        (self.root / "reference" / "gate").mkdir(parents=True)
+        self.assertEqual(list(check_docs.problems(self.root)), [])
+
     def test_an_equation_that_is_missing_doubled_or_too_many(self):
         row = "| Eq 3 | 2.1 | what | not yet |"
         for rows, expected in [("", "has Eq 3 0 times"), (row + "\n" + row, "has Eq 3 2 times"),
@@ -158,7 +167,8 @@ class CheckDocs(unittest.TestCase):
 
 class DoxygenLinks(unittest.TestCase):
     def test_names_and_headings_become_references_and_files_their_text(self):
-        for link, expected in [("[b](../a/x.hpp#A::b)", '\\ref dsv3::A::b "b"'), ("[p](p.md#top)", '\\ref top "p"'),
+        for link, expected in [("[b](../a/x.hpp#A::b)", '\\ref dsv3::A::b "b"'), ("[k](../cuda/x.hpp#f)", '\\ref dsv3::cuda::f "k"'),
+                               ("[p](p.md#top)", '\\ref top "p"'),
                                ("[p](p.md)", "[p](p.md)"), ("[s](x.py#f)", "s"), ("[w](https://a.b#c)", "[w](https://a.b#c)"),
                                ("![i](x.svg)", "![i](x.svg)")]:
             self.assertEqual(doxygen_links.LINK.sub(doxygen_links.for_doxygen, link), expected)
