@@ -86,7 +86,7 @@ TEST_CASE("attributes: those not given have their fallback, those there are not 
   CHECK(all.size() == specs.size());
   CHECK_THROWS_WITH_AS(
       complete({{"epsilon", 1e-6}}, specs, "op"),
-      "op: there is no attribute \"epsilon\"; it has scale, group, eps, saturate, beta, theta, shift, step, any",
+      "op: there is no attribute \"epsilon\"; it has scale, group, eps, saturate, beta, theta, shift, step, any, every",
       std::invalid_argument);
   CHECK_THROWS_WITH_AS(complete({{"group", 1.5}}, specs, "op"),
                        "op: group is \"1.5\"; it must be a whole number from 1 to 256", std::invalid_argument);
