@@ -27,14 +27,17 @@ from dsv3._api import (
     describe as describe,
     find as find,
     gen as gen,
+    load as load,
     ops as ops,
     run as run,
+    save as save,
 )
 from dsv3._library import Error as Error
 
 __version__: str
 """
-CALLS = ["Agreement", "Case", "Error", "Search", "Verdict", "check", "describe", "find", "gen", "ops", "run"]
+CALLS = ["Agreement", "Case", "Error", "Search", "Verdict", "check", "describe", "find", "gen", "load", "ops", "run",
+         "save"]
 
 
 def stubs(library):

@@ -53,7 +53,7 @@ class LtMatmul {
   std::unique_ptr<Plan> plan_;
 };
 
-/// "13.0.0.19" or the like.
+/// "13.1.0" or the like.
 const char* cublaslt_version();
 
 }  // namespace dsv3::cuda::bench

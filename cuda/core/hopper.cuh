@@ -53,7 +53,9 @@ DSV3_INSTRUCTION void Barrier::wait(int parity) {
 }
 
 /// After init: the barriers are seen by the copies as well.
-DSV3_DEVICE void fence_barriers() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+DSV3_DEVICE void fence_barriers() {
+  asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;" ::: "memory");
+}
 /// What threads have written to shared memory is seen by copies and products that begin later.
 DSV3_DEVICE void fence_shared_for_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 

@@ -40,6 +40,7 @@ inline void require_gemm(const Fp8Gemm& g, const char* where) {
 inline void require_wgrad(const Fp8Wgrad& w, const char* where) {
   require_sizes(w.M, w.N, w.K, where);
   require(w.out_stride >= w.N, where, "out has ", w.N, " columns, its rows are ", w.out_stride, " values apart");
+  require(is_multiple(w.out, 4), where, "out does not begin at a multiple of 4 bytes");
   require_rows(w.a, w.K, where, "a");
   require_rows(w.b, w.K, where, "b");
   require_scales(w.a_scales.stride, w.M, where, "a");

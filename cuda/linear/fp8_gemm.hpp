@@ -69,7 +69,7 @@ void fp8_gemm(const Fp8Gemm& gemm, Rung rung = Rung::persistent, Stream stream =
 struct Fp8GroupedGemm {
   Fp8Gemm gemm;  ///< b and b_scales: those of expert 0; the others follow
   int num_experts;
-  const int* expert_of_block;  ///< [ceil(M / 128)], on the device
+  const int* expert_of_block;  ///< [ceil(M / 128)], on the device; below num_experts, which nobody checks
 };
 void fp8_gemm_grouped(const Fp8GroupedGemm& grouped, Stream stream = nullptr);
 
@@ -78,7 +78,7 @@ void fp8_gemm_grouped(const Fp8GroupedGemm& grouped, Stream stream = nullptr);
 struct Fp8MaskedGemm {
   Fp8Gemm gemm;  ///< M: of each expert
   int num_experts;
-  const int* rows;  ///< [experts], 0 .. M, on the device
+  const int* rows;  ///< [experts], 0 .. M, which nobody checks, on the device
 };
 void fp8_gemm_masked(const Fp8MaskedGemm& masked, Stream stream = nullptr);
 

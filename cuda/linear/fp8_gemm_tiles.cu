@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// 4096 x 7168 x 16384: 962 GFLOP; on the CUDA cores, at 128 fused multiply-adds a cycle and multiprocessor (67
-// TFLOP/s), 14.4 ms: this rung's floor, 30 times that of the tensor cores. Its 243 MB are 81 us at 3.0 TB/s.
+// 4096 x 7168 x 16384: 962 GFLOP; on the CUDA cores, at 128 fused multiply-adds a cycle and multiprocessor (62
+// TFLOP/s), 15.6 ms: this rung's floor, 32 times that of the tensor cores. Its 243 MB are 81 us at 3.0 TB/s.
 //
 // A block of threads has 128 x 64 elements of out. Of each 128 codes along K it copies the rows of a and b to shared
 // memory, 16 codes a load, and decodes them on the way: once for each block and not for each product. A thread has 8 x

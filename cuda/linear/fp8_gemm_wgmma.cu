@@ -4,7 +4,7 @@
 //
 // A block of 256 threads has 128 x 128 elements of out, each of its two warpgroups 64 rows of them. Of each 128 codes
 // along K four wgmma give the sums, which are then promoted. A step's 32 KB come from the L2 cache and its 2 M products
-// take 512 cycles: 64 bytes a cycle and multiprocessor, which is about what the cache gives. While the products run,
+// take 512 cycles: 64 bytes a cycle and multiprocessor, more than the cache is likely to give. While the products run,
 // the threads copy the next step: 16-byte loads to registers before, stores to the other half of shared memory (64 KB)
 // meanwhile. What is left to gain: the threads issue every load and store themselves, all of them wait for the slowest
 // twice a step, and nothing is multiplied while they promote. The next rung leaves copies to an engine.

@@ -11,9 +11,13 @@ namespace dsv3::cuda {
 /// s = s_a s_b of a thread's sums where b is in blocks: two rows, and columns before and beyond a block's edge.
 template <int width>
 struct BlockStepScales {
+  static constexpr bool never_crosses = scale_group % width == 0;  ///< a tile an edge
   float near[2], beyond[2];
   int near_cols;  ///< of the tile
-  DSV3_DEVICE float of(int i) const { return i / 4 * 8 < near_cols ? near[i / 2 % 2] : beyond[i / 2 % 2]; }
+  DSV3_DEVICE float of(int i) const {
+    if constexpr (never_crosses) return near[i / 2 % 2];
+    else return i / 4 * 8 < near_cols ? near[i / 2 % 2] : beyond[i / 2 % 2];
+  }
 };
 
 /// a in tiles of 1x128, b in blocks of 128x128, out in BF16.
@@ -35,7 +39,8 @@ struct BlockScaledProblem {
     const float* const of_b = b_scales.data + tile.expert * b_scales_of_expert + block * b_scales.stride + step;
     const int near_cols = (block + 1) * scale_group - tile.col;
     const float a[] = {of_a[row < last ? row : last], of_a[row + 8 < last ? row + 8 : last]};
-    const float b[] = {of_b[0], near_cols < tile.cols ? of_b[b_scales.stride] : 0};
+    const float b[] = {of_b[0],
+                       !BlockStepScales<width>::never_crosses && near_cols < tile.cols ? of_b[b_scales.stride] : 0};
     return {{a[0] * b[0], a[1] * b[0]}, {a[0] * b[1], a[1] * b[1]}, near_cols};
   }
 

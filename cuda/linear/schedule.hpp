@@ -125,14 +125,16 @@ struct DepthSchedule {
 inline constexpr int tile_widths[] = {64, 96, 128, 160};
 
 /// How long a product takes with tiles of that width, in cycles of a multiprocessor; what matters is which is least.
-/// Of a tile: a step takes as long as its products (4096 multiply-adds of FP8 a cycle) or as its bytes from the L2 cache
-/// (64 a cycle), whichever is longer; its end as long as its results need (32 bytes a cycle). Of the product: as many
-/// tiles one after the other as a multiprocessor gets.
+/// Of a tile: a step takes as long as its products (4096 multiply-adds of FP8 a cycle) or as its bytes from the L2
+/// cache, whichever is longer; its end as long as its results need. Of the product: as many tiles one after the other
+/// as a multiprocessor gets. What the cache gives is a guess until a device has been measured.
+inline constexpr int l2_bytes_per_cycle = 32;
 DSV3_BOTH std::int64_t cycles(int M, int N, int K, int width, int multiprocessors) {
   const std::int64_t steps = ceil_div(K, step_depth), tiles = std::int64_t{ceil_div(M, tile_rows)} * ceil_div(N, width);
   const std::int64_t products = std::int64_t{tile_rows} * width * step_depth / 4096;
-  const std::int64_t bytes = std::int64_t{tile_rows + width} * step_depth / 64;
-  const std::int64_t tile = steps * (products > bytes ? products : bytes) + std::int64_t{tile_rows} * width * 2 / 32;
+  const std::int64_t bytes = std::int64_t{tile_rows + width} * step_depth / l2_bytes_per_cycle;
+  const std::int64_t tile =
+      steps * (products > bytes ? products : bytes) + std::int64_t{tile_rows} * width * 2 / l2_bytes_per_cycle;
   return ceil_div(tiles, std::int64_t{multiprocessors}) * tile;
 }
 

@@ -12,6 +12,7 @@ q = np.empty(x.shape, ml_dtypes.float8_e4m3fn)
 s = np.empty((x.shape[0], -(-x.shape[1] // 128)), np.float32)
 for tile, first in enumerate(range(0, x.shape[1], 128)):
     values = x[:, first:first + 128]
-    s[:, tile] = np.maximum(np.abs(values).max(axis=1), np.float32(1e-4)) / np.float32(448)
+    amax = np.abs(values).max(axis=1)
+    s[:, tile] = np.where(np.isfinite(amax), np.maximum(amax, np.float32(1e-4)) / np.float32(448), np.nan)
     q[:, first:first + 128] = (values / s[:, tile:tile + 1]).astype(q.dtype)
 sys.stdout.buffer.write(save({"q": q, "s": s}))

@@ -2,6 +2,7 @@
 // Arguments in, exit status out: 0 done, 1 a check failed, 2 wrong use, with one message "dsv3 COMMAND: ..." on stderr.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -9,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
+#include <sstream>
 #include <system_error>
 
 #include "reference/cli/devices.hpp"
@@ -16,14 +19,17 @@
 #include "reference/cli/program.hpp"
 #include "reference/core/memory.hpp"
 #include "reference/core/require.hpp"
+#include "reference/core/words.hpp"
 
 namespace {
 
 using namespace dsv3::cli;
 
-std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {
-  const std::string nearest = nearest_word(word, known);
-  return nearest.empty() ? "" : "; did you mean " + nearest + "?";
+/// What the launcher, if it started this program, has beside it.
+std::vector<std::string> launcher_commands() {
+  const char* const names = std::getenv("DSV3_LAUNCHER_COMMANDS");
+  std::istringstream words(names == nullptr ? "" : names);
+  return {std::istream_iterator<std::string>(words), {}};
 }
 
 std::vector<std::string> command_names(const CLI::App& app) {
@@ -44,7 +50,7 @@ std::string no_option(const CLI::App& c, const std::string& given) {
   std::vector<std::string> options;
   for (const CLI::Option* const option : c.get_options())
     for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
-  return "there is no option " + given + did_you_mean(given.substr(0, given.find('=')), options);
+  return "there is no option " + given + dsv3::did_you_mean(given.substr(0, given.find('=')), options);
 }
 
 /// CLI11 would only say that a command is required.
@@ -53,14 +59,14 @@ void require_known_command(const CLI::App& app, const std::string& given) {
     if (app.get_option_no_throw(given) == nullptr) throw std::invalid_argument(no_option(app, given));
     return;
   }
-  const std::vector<std::string> known = command_names(app);
+  std::vector<std::string> known = command_names(app);
+  if (std::ranges::find(known, given) != known.end()) return;
+  const std::vector<std::string> of_launcher = launcher_commands();
+  known.insert(known.begin(), of_launcher.begin(), of_launcher.end());
   std::string list;
-  for (const std::string& name : known) {
-    if (name == given) return;
-    list += (list.empty() ? "" : ", ") + name;
-  }
+  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
   throw std::invalid_argument(
-      dsv3::concat("there is no command '", given, "'; there are ", list, did_you_mean(given, known)));
+      dsv3::concat("there is no command '", given, "'; there are ", list, dsv3::did_you_mean(given, known)));
 }
 
 /// CLI11's message, or a better one for an argument that no option takes.

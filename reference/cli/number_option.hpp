@@ -25,6 +25,8 @@ CLI::Option* number(CLI::App* c, const char* name, Number& value, Number least, 
     std::string range =
         !whole && least == std::numeric_limits<Number>::min() ? " above 0" : concat(" of at least ", least);
     if (most != std::numeric_limits<Number>::max()) range += concat(" and at most ", most);
+    else if (whole && error == std::errc::result_out_of_range)
+      range += concat(" and at most 2^", std::numeric_limits<Number>::digits, " - 1");
     throw std::invalid_argument(
         concat(name, " is ", given, "; it must be a ", whole ? "whole " : "finite ", "number", range));
   });

@@ -118,7 +118,8 @@ Report reported(const OracleArguments& a, const char* command,
 }  // namespace
 
 int oracle_check(const OracleArguments& a) {
-  return reported(a, "check", check_report).agreement == Agreement::outside ? 1 : 0;
+  const Agreement agreement = reported(a, "check", check_report).agreement;
+  return agreement == Agreement::bits || agreement == Agreement::within ? 0 : 1;
 }
 
 int oracle_find(const OracleArguments& a) { return reported(a, "find", find_report).found ? 0 : 1; }

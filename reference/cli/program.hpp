@@ -4,16 +4,11 @@
 #pragma once
 #include <csignal>
 #include <string>
-#include <vector>
 
 namespace dsv3::cli {
 
 /// What a user types to start the program: "./dsv3" where the launcher did (it sets DSV3_NAME), else "dsv3".
 std::string program_name();
-
-/// Of `known`, the word that `word` was probably meant to be: the nearest one, at most two letters wrong, missing, too
-/// many or swapped, and fewer than half of the letters. Empty if there is none.
-std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
 /// While it lives, the first Ctrl-C only sets a flag and the next one ends the program. One at a time.
 class Interrupt {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "reference/checkpoint/strict_json.hpp"
+#include "reference/core/words.hpp"
 #include "reference/oracle/joined.hpp"
 #include "reference/oracle/ops/ops.hpp"
 
@@ -43,8 +44,11 @@ const std::vector<Op>& registry() {
 const Op& op_named(std::string_view name) {
   const auto found = std::ranges::find(registry(), name, &Op::name);
   if (found != registry().end()) return *found;
-  throw std::invalid_argument(
-      concat("oracle: there is no op ", in_quotes(name), "; it must be one of ", joined(registry(), &Op::name)));
+  std::vector<std::string> known;
+  for (const Op& op : registry()) known.push_back(op.name);
+  const std::string meant = did_you_mean(name, known);
+  throw std::invalid_argument(concat("oracle: there is no op ", in_quotes(name),
+                                     meant.empty() ? "; it must be one of " + joined(known) : meant));
 }
 
 }  // namespace dsv3::oracle

@@ -5,6 +5,7 @@
 
 #include "reference/checkpoint/strict_json.hpp"
 #include "reference/core/require.hpp"
+#include "reference/oracle/joined.hpp"
 
 namespace dsv3::oracle {
 
@@ -15,9 +16,13 @@ Settings settings_of(const Op& op, const Attributes& given) {
       settings.attributes[name] = value;
       continue;
     }
+    const Sizes& sizes = op.kinds.front().sizes;
+    require(sizes.contains(name), "oracle " + op.name, "there is no size or attribute ", in_quotes(name),
+            "; the sizes are ", joined(sizes, &Sizes::value_type::first), ", the attributes ",
+            op.attributes.empty() ? "none" : joined(op.attributes, &AttributeSpec::name));
     const std::optional<Index> size = whole_number(value);
-    require(size.has_value(), "oracle " + op.name, in_quotes(name), " is ", in_quotes(text(value)),
-            "; it is no attribute, and a size is a whole number");
+    require(size.has_value(), "oracle " + op.name, name, " is ", in_quotes(text(value)),
+            "; it must be a whole number from 0 to 2^31");
     settings.sizes[name] = *size;
   }
   return settings;

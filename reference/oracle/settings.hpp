@@ -11,8 +11,8 @@ struct Settings {
   Sizes sizes;
 };
 
-/// Takes apart what a caller says in one list: what is no attribute of the op is a size. Throws std::invalid_argument
-/// "oracle OP: ..." for one that is no whole number.
+/// Takes apart what a caller says in one list: attributes of the op, and sizes by their letters. Throws
+/// std::invalid_argument "oracle OP: ..." for what is neither, and for a size that is no whole number.
 Settings settings_of(const Op& op, const Attributes& given);
 
 }  // namespace dsv3::oracle

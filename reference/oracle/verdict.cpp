@@ -104,7 +104,9 @@ std::string incomparable(const Tensor& ours, const Tensor& theirs, const Limit& 
   const bool indices = ours.dtype == Dtype::i64 && theirs.dtype == Dtype::i32;
   const bool type_fits = theirs.dtype == ours.dtype || indices ||
                          (!limit.bound.empty() && !is_whole(ours.dtype) && is_plain_float(theirs.dtype));
-  if (!type_fits) return concat("is ", name(theirs.dtype), "; it must be ", name(ours.dtype));
+  if (!type_fits)
+    return concat("is ", name(theirs.dtype), "; it must be ", name(ours.dtype),
+                  ours.dtype == Dtype::i64 ? " or I32" : "");
   return {};
 }
 

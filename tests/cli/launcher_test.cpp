@@ -18,6 +18,7 @@ class Launcher {
     std::filesystem::create_directories(scratch_ / "build" / "release");
     std::filesystem::create_symlink(program, scratch_ / "build" / "release" / "dsv3");
   }
+  bool has_built() const { return std::filesystem::exists(scratch_ / "build"); }
   /// Its status and all that it says.
   std::pair<int, std::string> operator()(const std::string& arguments) const {
     const std::string command = "cd " + scratch_.folder().string() + " && ./dsv3 " + arguments + " >said 2>&1";
@@ -58,6 +59,41 @@ TEST_CASE("launcher: before the first build a name that is no command is refused
   CHECK(status == 2);
   CHECK(
       contains(said, "dsv3: there is no command 'trian'; there are test, docs, python, packages, help, tour, train, "));
+}
+
+TEST_CASE("launcher: its own commands explain themselves and refuse what they do not take, without a build") {
+  const Launcher launcher;
+  for (const std::string own : {"test", "docs", "python", "packages"})
+    for (const std::string& arguments : {own + " --help", own + " -h", "help " + own}) {
+      CAPTURE(arguments);
+      const auto [status, said] = launcher(arguments);
+      CHECK(status == 0);
+      CHECK(said.starts_with("usage: ./dsv3 " + own));
+    }
+  CHECK(launcher("help --help") == launcher("--help"));
+  for (const std::string own : {"docs", "python"}) {
+    const auto [status, said] = launcher(own + " --hlep");
+    CHECK(status == 2);
+    CHECK(said == "dsv3: " + own + ": '--hlep' is one argument too many; " + own + " takes none\n");
+  }
+  CHECK(!launcher.has_built());
+}
+
+TEST_CASE("launcher: a name that is no command is refused with all commands, its own too, built or not") {
+  const Launcher launcher;
+  const std::string all = "test, docs, python, packages, help, " + commands_in(run({"--help"}).out);
+  for (const bool built : {false, true}) {
+    if (built) launcher.build(DSV3_PROGRAM);
+    for (const char* const arguments : {"nosuch", "nosuch --help", "help nosuch"}) {
+      CAPTURE(arguments);
+      const auto [status, said] = launcher(arguments);
+      CHECK(status == 2);
+      CHECK(said == "dsv3: there is no command 'nosuch'; there are " + all + "\n");
+    }
+  }
+  CHECK(contains(launcher("pyhton").second, "; did you mean python?\n"));
+  CHECK(contains(launcher("trian").second, "; did you mean train?\n"));
+  CHECK(contains(launcher("--wibble").second, "there is no option --wibble\n"));
 }
 
 TEST_CASE("launcher: once it is built, help COMMAND is the program's own, which calls itself ./dsv3") {

@@ -87,12 +87,20 @@ TEST_CASE("dsv3 oracle: what cannot be is refused with what is and what is neede
   const auto refused = [](const std::vector<std::string>& arguments, const std::string& message) {
     CHECK(not_refused(run(arguments), "dsv3 oracle: " + message) == "");
   };
-  refused({"oracle", "run", "fast", c, "-o", c}, "there is no op \"fast\"; it must be one of cast, quantise");
+  refused({"oracle", "run", "fast", c, "-o", c}, "there is no op \"fast\"; did you mean cast?\n");
+  refused({"oracle", "describe", "quantize"}, "there is no op \"quantize\"; did you mean quantise?\n");
+  refused({"oracle", "describe", "gemm"}, "there is no op \"gemm\"; it must be one of cast, quantise");
   refused({"oracle", "run", "quantise", c, "-o", c}, c + ": is a case of \"cast\", not of quantise");
   refused({"oracle", "gen", "cast", "--kind", "odd", "-o", c}, "oracle cast: there is no kind of case \"odd\"; it has");
   refused({"oracle", "gen", "cast", "--set", "M", "-o", c}, "--set: \"M\" is not NAME=VALUE");
-  refused({"oracle", "gen", "cast", "--set", "Q=3", "-o", c}, "oracle cast: there is no size \"Q\"; it has M, N");
-  refused({"oracle", "gen", "cast", "--set", "Q=x", "-o", c}, "oracle cast: \"Q\" is \"x\"; it is no attribute, and a");
+  refused({"oracle", "gen", "cast", "--set", "Q=3", "-o", c},
+          "oracle cast: there is no size or attribute \"Q\"; the sizes are M, N, the attributes format, rounding, "
+          "saturate");
+  refused({"oracle", "gen", "cast", "--set", "Q=x", "-o", c}, "oracle cast: there is no size or attribute \"Q\"");
+  refused({"oracle", "gen", "cast", "--set", "M=abc", "-o", c},
+          "oracle cast: M is \"abc\"; it must be a whole number from 0 to 2^31\n");
+  refused({"oracle", "gen", "cast", "--seed", "99999999999999999999", "-o", c},
+          "--seed is 99999999999999999999; it must be a whole number of at least 0 and at most 2^64 - 1\n");
   refused({"oracle", "run", "cast", c, "--set", "M=3", "-o", c}, "oracle cast: there is no attribute \"M\"; it has");
   refused({"oracle", "gen", "cast", "--set", "M=-3", "-o", c}, "oracle cast: M is -3");
   refused({"oracle", "run", "cast", c, "--set", "format=fp7", "-o", c},
@@ -101,4 +109,16 @@ TEST_CASE("dsv3 oracle: what cannot be is refused with what is and what is neede
   put(scratch / "short", get(c).substr(0, 100));
   refused({"oracle", "check", "cast", scratch / "short", c}, (scratch / "short"));
   CHECK(run({"oracle"}).status == 2);
+}
+
+TEST_CASE("dsv3 oracle: where nothing is compared, check ends with 1 as find does") {
+  const Scratch scratch;
+  const std::string c = scratch / "case", ours = scratch / "ours";
+  REQUIRE(run({"oracle", "gen", "quantise", "--set", "M=0", "-o", c}).status == 0);
+  REQUIRE(run({"oracle", "run", "quantise", c, "-o", ours}).status == 0);
+  for (const char* const command : {"check", "find"}) {
+    const Ended e = run({"oracle", command, "quantise", c, ours});
+    CHECK(e.status == 1);
+    CHECK(contains(e.out, "nothing was compared: no output has an element\n"));
+  }
 }

@@ -3,9 +3,10 @@
 # Everything that needs a GPU, in less than ten minutes: facts of the device, build, ceilings, tests, probe, benches,
 # memory errors, peers in Python; one table last. Every stage has a limit, and none begins after the hard stop.
 #
-#   tests/cuda/run_all.sh [FOLDER]    results.jsonl, a line for each row as it is measured, and the logs of all stages
-#                                     go to FOLDER, else to $OUT, else to build/gpu
+#   tests/cuda/run_all.sh [FOLDER]    results.jsonl, a line for each row as it is measured, table.txt and logs.tgz go to
+#                                     FOLDER, else to $OUT, else to build/gpu
 #   --quick                           fewer shapes
+#   DSV3_PREFIX=FOLDER                where the packages of `./dsv3 packages` have been unpacked, if they are not installed
 #
 # Exit status: 0 all right, 1 something failed, 2 wrong use, 77 no device: nothing was run.
 set -uo pipefail
@@ -23,11 +24,12 @@ for argument; do
   esac
 done
 results=$out/results.jsonl
+logs=build/gpu/logs
 failed=()
 
 say() { printf '\n== %3d s  %s\n' "$SECONDS" "$*"; }
 
-# stage NAME LIMIT COMMAND...: runs it for LIMIT seconds at most, its output in OUT/NAME.log and its end here.
+# stage NAME LIMIT COMMAND...: runs it for LIMIT seconds at most, its output in a log and its end here.
 stage() {
   local name=$1 limit=$2 left=$((hard_stop - SECONDS)) status
   shift 2
@@ -37,10 +39,11 @@ stage() {
     return 1
   fi
   say "$name"
-  timeout --kill-after=5 "$((limit < left ? limit : left))" "$@" >"$out/$name.log" 2>&1
+  timeout --kill-after=5 "$((limit < left ? limit : left))" "$@" >"$logs/$name.log" 2>&1
   status=$?
-  tail -n "${shown:-12}" "$out/$name.log"
+  tail -n "${shown:-12}" "$logs/$name.log"
   printf '{"stage":"%s","status":%d,"ended_at":%d}\n' "$name" "$status" "$SECONDS" >>"$results"
+  tar -czf "$out/logs.tgz" -C build/gpu logs
   if ((status == 77)); then echo "$name: skipped"; fi
   if ((status == 124 || status == 137)); then echo "$name: ended after its limit"; fi
   ((status == 0 || status == 77)) || failed+=("$name ($status)")
@@ -63,26 +66,29 @@ facts() {
   date -u '+date %FT%TZ'
 }
 
-# The programs and all tests of kernels; names from the build files, so that none is forgotten.
+configure() { cmake --preset release -DDSV3_CUDA=ON ${DSV3_PREFIX:+-DCMAKE_PREFIX_PATH="$DSV3_PREFIX"}; }
+
+# All tests of kernels; names from the build files, so that none is forgotten.
+gpu_tests() { ninja -C "$build" -t targets all | grep -oE '^gpu\.[a-z0-9_.]+_test' | sort -u; }
+
+# Packages are asked for only where something is missing: the machine may have no way to them.
 build_all() {
-  ./dsv3 packages
-  cmake --preset release -DDSV3_CUDA=ON || return 1
-  local targets
-  mapfile -t targets < <(ninja -C "$build" -t targets all | grep -oE '^(gpu\.[a-z0-9_.]+_test|dsv3_probe|dsv3_cuda_bench)(:|$)' |
-    tr -d : | sort -u)
-  printf 'targets: %s\n' "${targets[*]}"
-  ninja -C "$build" -j "$(nproc)" dsv3_cuda "${targets[@]}"
+  configure || { timeout 60 ./dsv3 packages && configure; } || return 1
+  local tests
+  mapfile -t tests < <(gpu_tests)
+  ninja -C "$build" -j "$(nproc)" dsv3_cuda dsv3_probe dsv3_cuda_bench "${tests[@]}"
 }
 
 # bench NAME LIMIT: the rows whose names begin with NAME, in a program of their own: what one breaks the next does not see.
 bench() { stage "bench_$1" "$2" "$build/dsv3_cuda_bench" "$1" "${quick[@]}" --out "$results"; }
 
-# sanitize TOOL: the tests' small shapes; a program ends at its first error.
+# sanitize TOOL: the tests without their large shapes; a program ends at its first error.
 sanitize() {
-  local test status=0
-  for test in "$build"/tests/cuda/gpu.*_test; do
-    echo "$test"
-    timeout 40 compute-sanitizer --tool "$1" --error-exitcode 1 "$test" || status=1
+  local test status=0 ended
+  for test in $(gpu_tests); do
+    DSV3_SMALL=1 timeout 40 compute-sanitizer --tool "$1" --error-exitcode 1 "$build/tests/cuda/$test"
+    ended=$?
+    if ((ended == 124)); then echo "$test: not finished"; elif ((ended != 0)); then status=1; fi
   done
   return "$status"
 }
@@ -100,14 +106,14 @@ python_peers() {
 }
 
 export PATH=$PATH:/usr/local/cuda/bin
-export -f facts build_all sanitize python_peers
+export -f facts configure gpu_tests build_all sanitize python_peers
 export build results
 reason=$(why_not)
 if [[ -n $reason ]]; then
   echo "run_all.sh: skipped, nothing was run: $reason"
   exit 77
 fi
-if ! mkdir -p "$out" || ! : >"$results"; then
+if ! mkdir -p "$out" "$logs" || ! : >"$results"; then
   echo "run_all.sh: $out cannot be written" >&2
   exit 1
 fi
@@ -120,8 +126,7 @@ if stage build 200 bash -c build_all; then
     exit 77
   fi
   stage tests 150 ctest --test-dir "$build" -j 4 -L gpu --output-on-failure --no-tests=error
-  shown=40 stage probe 60 "$build/tests/cuda/dsv3_probe"
-  grep '^{.*}$' "$out/probe.log" >>"$results"
+  shown=40 stage probe 60 "$build/tests/cuda/dsv3_probe" --json "$results"
   bench gemm 120
   for rows in quantise swiglu rms_norm grouped masked wgrad rung; do bench "$rows" 60; done
   stage python_peers 90 bash -c "quick=(${quick[*]}); python_peers"
@@ -134,7 +139,7 @@ if stage build 200 bash -c build_all; then
 fi
 
 say "all rows"
-if [[ -x $build/dsv3_cuda_bench ]]; then "$build/dsv3_cuda_bench" --table "$results"; fi
+if [[ -x $build/dsv3_cuda_bench ]]; then "$build/dsv3_cuda_bench" --table "$results" | tee "$out/table.txt"; fi
 if ((${#failed[@]})); then
   printf 'failed: %s\n' "${failed[@]}"
   exit 1

@@ -44,6 +44,18 @@ TEST_CASE("dialects: all agree on E4M3's power of two for every amax of a binade
   CHECK(num_different == 0);
 }
 
+TEST_CASE("dialects: for E4M3 tile_kernels gives the bits of deepep, for numbers of any size") {
+  Random random(2);
+  FloatMatrix x(1000, 128);
+  for (float& value : x.reshaped()) {
+    value = INFINITY;
+    while (!std::isfinite(value)) value = std::bit_cast<float>(static_cast<std::uint32_t>(random.bits() >> 32));
+  }
+  const Quantised a = quantise(x, {.dialect = Dialect::deepep}), b = quantise(x, {.dialect = Dialect::tile_kernels});
+  CHECK((a.q.array() == b.q.array()).all());
+  CHECK((a.s.array() == b.s.array()).all());
+}
+
 /// DSV3_WRITE_DOCS=1 in the environment writes the page's table anew.
 TEST_CASE("dialect table: docs/fp8_dialects.md has what the code computes") {
   const std::string path = DSV3_SOURCE_DIR "/docs/fp8_dialects.md", begin = "<!-- generated -->\n";
@@ -52,6 +64,10 @@ TEST_CASE("dialect table: docs/fp8_dialects.md has what the code computes") {
   const std::string text = page.str();
   const auto at = text.find(begin);
   REQUIRE(at != std::string::npos);
+  for (const DialectRow& row : dialects) {
+    CAPTURE(row.name);
+    CHECK(text.find(row.name) != std::string::npos);
+  }
   const std::string expected = text.substr(0, at + begin.size()) + "\n" + dialect_table();
   if (std::getenv("DSV3_WRITE_DOCS") != nullptr) std::ofstream(path) << expected;
   else CHECK(text == expected);

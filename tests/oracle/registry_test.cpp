@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <set>
@@ -52,6 +54,23 @@ TEST_CASE("oracle: every op, every kind of case: drawn twice the same, ours are 
         for (const double bound : limit.bound) CHECK_FALSE(bound < 0);
       }
     }
+}
+
+TEST_CASE("oracle: a kind of case holds NaN or infinities only where its description says so") {
+  for (const Op& op : registry())
+    for (const CaseKind& kind : op.kinds)
+      for (const auto& [name, t] : drawn(op, kind.name, 1, {}, {}).inputs) {
+        if (!is_plain_float(t.dtype)) continue;
+        CAPTURE(op.name);
+        CAPTURE(kind.name);
+        CAPTURE(name);
+        const auto says = [&](const char* word) {
+          return kind.what.find(word) != std::string::npos && kind.what.find("without") == std::string::npos;
+        };
+        const Doubles x = values(t);
+        CHECK((says("NaN") || std::ranges::none_of(x, [](double a) { return std::isnan(a); })));
+        CHECK((says("infinit") || std::ranges::none_of(x, [](double a) { return std::isinf(a); })));
+      }
 }
 
 TEST_CASE("oracle: every op works on cases of size 0 and 1, of no tokens always, or says what it needs") {

@@ -9,11 +9,13 @@
 
 Arrays are NumPy's, with ml_dtypes for BF16 and FP8; CPU tensors of torch and arrays of JAX are taken as they are.
 """
-from dsv3._api import LIBRARY, Agreement, Case, Search, Verdict, check, describe, find, function_of, gen, ops, run
+from dsv3._api import (
+    LIBRARY, Agreement, Case, Search, Verdict, check, describe, find, function_of, gen, load, ops, run, save)
 from dsv3._library import Error
 
 __version__ = LIBRARY.version
-__all__ = ["Agreement", "Case", "Error", "Search", "Verdict", "check", "describe", "find", "gen", "ops", "run", *ops()]
+__all__ = ["Agreement", "Case", "Error", "Search", "Verdict", "check", "describe", "find", "gen", "load", "ops", "run",
+           "save", *ops()]
 
 for _name in ops():
     if _name in globals():

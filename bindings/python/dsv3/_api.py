@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dsv3 import _arrays, _library, _signatures
+from dsv3 import _arrays, _files, _library, _signatures
 
 LIBRARY = _library.load()
+_OP, _ATTRIBUTES = "dsv3_op", "dsv3_attributes"  # of a file's metadata
 
 
 class Agreement(enum.IntEnum):
@@ -33,14 +34,14 @@ class Agreement(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What check says; true unless something is outside, so also where there was nothing to compare."""
+    """What check says; true where all is as it may be, so neither outside nor where there was nothing to compare."""
 
     agreement: Agreement
     text: str
     json: dict[str, Any]
 
     def __bool__(self) -> bool:
-        return self.agreement != Agreement.OUTSIDE
+        return self.agreement in (Agreement.BITS, Agreement.WITHIN)
 
     def __str__(self) -> str:
         return self.text
@@ -62,11 +63,16 @@ class Search:
 
 
 class Case(dict[str, NDArray[Any]]):
-    """The inputs of a case by name, and the attributes that belong to them. run, check and find take both from it."""
+    """The inputs of a case by name, and the attributes that belong to them. run, check and find take both from it.
 
-    def __init__(self, inputs: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]):
+    `metadata` are the texts beside the tensors in a file: "dsv3_op", of which op it is.
+    """
+
+    def __init__(self, inputs: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any],
+                 metadata: Mapping[str, str] | None = None):
         super().__init__(inputs)
         self.attributes = dict(attributes)
+        self.metadata = dict(metadata or {})
 
 
 def _plain(value: Any) -> Any:
@@ -125,7 +131,27 @@ def gen(op: str, /, kind: str | None = None, seed: int = 1, **settings: Any) -> 
     name, of_kind = _op(op), None if kind is None else _library.text(kind, f"oracle {op}", "the kind")
     drawn = LIBRARY.call("dsv3_gen", name, of_kind, _seed(op, seed), _settings(op, settings))
     attributes = json.loads(drawn.contents.attributes)
-    return Case(_arrays.from_library(LIBRARY, drawn), attributes)
+    return Case(_arrays.from_library(LIBRARY, drawn), attributes, {_OP: op})
+
+
+def load(path: _files.Path, /) -> Case:
+    """The arrays of a safetensors file, of `dsv3 oracle gen` or of anybody, with BF16 and FP8 as ml_dtypes has them."""
+    arrays, metadata = _files.read(path)
+    try:
+        attributes = dict(json.loads(metadata.pop(_ATTRIBUTES, "{}")))
+    except (TypeError, ValueError) as error:
+        raise _library.Error(f"{path}: {_ATTRIBUTES} is no JSON object ({error})") from error
+    return Case(arrays, attributes, metadata)
+
+
+def save(path: _files.Path, arrays: Mapping[str, Any], /, attributes: Mapping[str, Any] | None = None) -> None:
+    """Writes a safetensors file as `dsv3 oracle` does. A case keeps its attributes; those named here replace them."""
+    if not isinstance(arrays, Mapping):
+        raise TypeError(f"{path}: the arrays are of type {type(arrays).__name__}; a dict is needed")
+    metadata, kept = (arrays.metadata, arrays.attributes) if isinstance(arrays, Case) else ({}, {})
+    if all_of_them := {**kept, **(attributes or {})}:
+        metadata = {**metadata, _ATTRIBUTES: _settings("save", all_of_them).decode()}
+    _files.write(path, arrays, metadata)
 
 
 def _judged(function: str, op: str, inputs: Mapping[str, Any], theirs: Any,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import dsv3
+import dsv3.testing
 from dsv3._arrays import DTYPES, to_numpy
 
 RANDOM = np.random.default_rng(1)
@@ -123,11 +124,22 @@ def test_numpy_numbers_are_seeds():
 def test_without_elements_there_is_no_agreement_to_claim():
     case = dsv3.gen("quantise", M=0)
     verdict, search = (ask("quantise", case, dsv3.run("quantise", case)) for ask in (dsv3.check, dsv3.find))
-    assert verdict.agreement == dsv3.Agreement.NOTHING and verdict
+    assert verdict.agreement == dsv3.Agreement.NOTHING and not verdict
+    with pytest.raises(AssertionError) as failure:
+        dsv3.testing.assert_matches("quantise", case, dsv3.run("quantise", case))
+    assert str(failure.value) == f"quantise\n{verdict}".rstrip()
     assert verdict.json["agreement"] == "nothing to compare"
     assert "equal bit for bit" not in str(verdict) and "nothing was compared: no output has an element" in str(verdict)
     assert str(search) == "nothing was compared: no output has an element\n" and not search
     assert dsv3.check("quantise", case, {"q": np.zeros((0, 3), np.uint8)}).agreement == dsv3.Agreement.OUTSIDE
+
+
+def test_experts_may_be_i32_and_the_message_says_so():
+    case = dsv3.gen("gate")
+    ours = dsv3.run("gate", case)
+    assert dsv3.check("gate", case, {**ours, "experts": ours["experts"].astype(np.int32)})
+    refused = dsv3.check("gate", case, {**ours, "experts": ours["experts"].astype(np.uint8)})
+    assert "experts is U8; it must be I64 or I32" in str(refused)
 
 
 def test_numpy_numbers_are_attributes():

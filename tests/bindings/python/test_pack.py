@@ -55,6 +55,53 @@ def test_all_our_outputs_are_accepted(pack, tmp_path):
     done = subprocess.run([sys.executable, EXAMPLES / "check_pack.py", pack, tmp_path], capture_output=True, text=True)
     assert done.returncode == 0 and "OUTSIDE" not in done.stdout, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) >= len(KINDS)
+    assert done.stdout.endswith(f"\n{len(KINDS)} of {len(KINDS)} files compared, 0 not accepted\n")
+
+
+def run_checker(*arguments):
+    done = subprocess.run([sys.executable, EXAMPLES / "check_pack.py", *arguments], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) <= 1
+    return done
+
+
+def test_where_nothing_is_compared_the_checker_fails_and_says_where_it_looked(pack, tmp_path):
+    ours = tmp_path / "deeper/theirs/cast"
+    ours.mkdir(parents=True)
+    for kind in "ordinary", "ties", "special", "all_bits":
+        save_file(dsv3.run("cast", dsv3.gen("cast", kind)), ours / f"{kind}.safetensors")
+    save_file({"x": np.zeros(1)}, tmp_path / "no_pack")
+    for given, looked_for in (((tmp_path / "none", ours), tmp_path / "none/OP/KIND.safetensors"),
+                              ((tmp_path, ours), tmp_path / "OP/KIND.safetensors"),
+                              ((pack / "cast", ours), pack / "cast/OP/KIND.safetensors"),
+                              ((pack, ours), ours / "adamw/bf16.safetensors"),
+                              ((pack, ours.parents[1]), ours.parents[1] / "adamw/bf16.safetensors"),
+                              ((pack / "cast/ties.safetensors", ours), ours)):
+        done = run_checker(*given)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"check_pack.py: nothing was compared: {looked_for} is not there\n"
+    done = run_checker(tmp_path / "no_pack", tmp_path / "no_pack")
+    assert done.returncode == 1 and "nothing was compared: " in done.stderr and "has no outputs" in done.stderr
+    done = run_checker(pack, ours.parent)  # some of them are there
+    assert done.returncode == 1
+    assert done.stdout.endswith(f"\n4 of {len(KINDS)} files compared, {len(KINDS) - 4} not accepted\n")
+
+
+def test_the_checker_explains_itself_and_names_a_file_that_it_cannot_read(pack, tmp_path):
+    whole = pack / "cast/ties.safetensors"
+    for arguments, status in (((), 2), ((pack,), 2), (("--help",), 0)):
+        done = run_checker(*arguments)
+        assert done.returncode == status and "usage: check_pack.py PACK THEIRS" in done.stdout
+    for size in 0, 5, 100, whole.stat().st_size - 1:
+        (tmp_path / "short").write_bytes(whole.read_bytes()[:size])
+        for arguments in (whole, tmp_path / "short"), (tmp_path / "short", whole):
+            done = run_checker(*arguments)
+            assert done.returncode == 1
+            assert done.stderr.startswith(f"check_pack.py: {tmp_path}/short: is no whole safetensors file")
+
+
+def test_experts_may_be_i32(judged):
+    ours = dsv3.run("gate", dsv3.gen("gate"))
+    assert "OUTSIDE" not in judged("gate", "ordinary", {**ours, "experts": ours["experts"].astype(np.int32)})
 
 
 @pytest.mark.parametrize("op", dsv3.ops())
