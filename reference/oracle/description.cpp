@@ -71,6 +71,7 @@ nlohmann::ordered_json as_json(const AttributeSpec& a) {
     else out[name] = end;
     if (excluded) out[std::string(name) + "_excluded"] = true;
   };
+  if (!a.zero.empty()) out["zero"] = a.zero;
   put_end("least", a.least, a.above_least), put_end("most", a.most, a.below_most);
   return out;
 }

@@ -20,9 +20,19 @@ const std::vector<AttributeSpec> specs{
     {.name = "theta", .fallback = 1e4, .what = "", .least = 1, .most = 1e12, .above_least = true},
     {.name = "shift", .fallback = 0.0, .what = "", .most = 2},
     {.name = "step", .fallback = Index{1}, .what = "", .least = 1, .most = 1e9},
-    {.name = "any", .fallback = 0.0, .what = ""}};
+    {.name = "any", .fallback = 0.0, .what = ""},
+    {.name = "every", .fallback = Index{128}, .what = "", .least = 0, .most = 512, .zero = "none"}};
 
 }  // namespace
+
+TEST_CASE("attributes: a whole number may have a word for 0, on the command line and in a case") {
+  CHECK(attribute_from("none", specs[9], "op") == Attribute(Index{0}));
+  CHECK(attribute_from("0", specs[9], "op") == Attribute(Index{0}));
+  CHECK(complete({{"every", std::string("none")}}, {specs[9]}, "op").at("every") == Attribute(Index{0}));
+  CHECK_THROWS_WITH_AS(attribute_from("never", specs[9], "op"),
+                       "op: every is \"never\"; it must be a whole number from 0 to 512 or none",
+                       std::invalid_argument);
+}
 
 TEST_CASE("attributes: words become the type of the attribute, or an error that says what it must be") {
   CHECK(attribute_from("ue8m0", specs[0], "op") == Attribute(std::string("ue8m0")));
@@ -76,7 +86,7 @@ TEST_CASE("attributes: those not given have their fallback, those there are not 
   CHECK(all.size() == specs.size());
   CHECK_THROWS_WITH_AS(
       complete({{"epsilon", 1e-6}}, specs, "op"),
-      "op: there is no attribute \"epsilon\"; it has scale, group, eps, saturate, beta, theta, shift, step, any",
+      "op: there is no attribute \"epsilon\"; it has scale, group, eps, saturate, beta, theta, shift, step, any, every",
       std::invalid_argument);
   CHECK_THROWS_WITH_AS(complete({{"group", 1.5}}, specs, "op"),
                        "op: group is \"1.5\"; it must be a whole number from 1 to 256", std::invalid_argument);

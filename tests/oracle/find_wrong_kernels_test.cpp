@@ -129,8 +129,7 @@ float gelu(float x) {
 
 }  // namespace
 
-TEST_CASE(
-    "find: scales that are the power of two below, or nearest by logarithm, are named in every op that has them") {
+TEST_CASE("find: powers of two as scales, rounded down or to the nearest, are named in every op that has scales") {
   const std::vector<std::pair<Power, const char*>> readings{{down, "ue8m0_floor"}, {nearest, "ue8m0_nearest"}};
   for (const auto& [power, name] : readings)
     for (const char* needed : {"fp32", "ue8m0_ceil"}) {

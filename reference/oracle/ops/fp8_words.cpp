@@ -112,8 +112,9 @@ std::vector<CaseKind> product_kinds(const Sizes& ordinary, const Sizes& ragged, 
 const char* product_contract() {
   return "The contracted dimension is cut from its start into intervals of `promotion` products. Each is summed "
          "without "
-         "scales as `accumulation` says; acc = fma(sum, s_a s_b, acc) in FP32, ascending, from 0. Judged with bounds "
-         "that hold for any order inside an interval and of the intervals.";
+         "scales as `accumulation` says; acc = fma(sum, s_a s_b, acc) in FP32, ascending, from 0. Where `promotion` is "
+         "above 128 or none, a mistake, the sum goes on where scales change: times the old s_a s_b, divided by the "
+         "new, in FP32. Judged with bounds that hold for any order inside an interval and of the intervals.";
 }
 
 }  // namespace dsv3::oracle
