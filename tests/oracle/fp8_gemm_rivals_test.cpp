@@ -159,3 +159,18 @@ TEST_CASE("fp8_wgrad: sums in another order are accepted, also where dW is far l
     CHECK(judge(op, ours, run(op, theirs)).agreement != Agreement::outside);
   }
 }
+
+TEST_CASE("fp8_fprop: damage in one place of a large product is outside, which the mean over all of it forgives") {
+  const Op& fprop = op_named("fp8_fprop");
+  const Case c = drawn(fprop, "ordinary", 5, {{"T", 256}, {"N", 512}, {"K", 512}}, {});
+  const Tensors ours = run(fprop, c);
+  const auto with = [&](const std::function<void(FloatMatrix&)>& damage) {
+    FloatMatrix y = float_matrix(ours.at("y"));
+    damage(y);
+    return judge(fprop, c, {{"y", tensor(y)}}).tensors[0];
+  };
+  const auto element = [](FloatMatrix& y) { y(100, 200) += 1.5f; };
+  CHECK(with(element).rms <= 1);
+  CHECK(with(element).outside == 1);
+  CHECK(with([](FloatMatrix& y) { y(17, 3) = -y(17, 3); }).agreement == Agreement::outside);
+}

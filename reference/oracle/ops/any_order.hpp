@@ -21,7 +21,8 @@ struct AnyOrderProduct {
 /// of FP32 sums of at most the sum of all T. Ours may be as far off: |ours - exact| is added.
 ///
 /// spread: twice the error of our own sums as this case shows it, over all elements of all products, in units of
-/// sqrt(sum p^2), and FP32's share for sums in another order.
+/// sqrt(sum p^2), and FP32's share for sums in another order. The bound is cut to what is likely: at least eight
+/// spreads and four times our own error.
 Limit any_order_limit(const std::vector<AnyOrderProduct>& products, const Fp8Arithmetic& how);
 
 }  // namespace dsv3::oracle
