@@ -126,7 +126,8 @@ def explained(part, op, values, attributes):
     if not verdict:
         search = dsv3.find(op, inputs, theirs, **attributes)
         said = " ".join(["OUTSIDE:", *(t["name"] for t in verdict.json["tensors"] if t["agreement"] == "OUTSIDE")])
-        said += "; find: " + " ".join(str(search).split("\n")[:1 if search else 2])
+        lines = [line for line in str(search).split("\n") if not line.startswith("attributes that")]  # are defaults
+        said += "; find: " + " ".join(lines[:1 if search else 2])
     print(f"{part:26} {op:22} {len(theirs):2} tensors {said}", flush=True)
     return bool(verdict or search)
 
