@@ -28,7 +28,7 @@ DSV3_DEVICE void mma_wait() {
 /// The compiler must not move reads or writes of these sums across this.
 template <int n>
 DSV3_DEVICE void mma_fence(float (&d)[n]) {
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < n; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 

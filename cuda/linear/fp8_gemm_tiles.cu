@@ -33,7 +33,7 @@ DSV3_DEVICE void copy_decoded(Vec<float, 4>* tile, const Fp8Rows& x, int first, 
   for (int i = thread(); i < count * pieces; i += threads) {
     const int row = i / pieces, piece = i % pieces;
     const Piece codes = piece_at_edge(x, first + row, rows, k + piece * piece_codes, K);
-#pragma unroll
+    DSV3_UNROLL
     for (int q = 0; q < piece_codes / 4; ++q) {
       const auto pair = [&](int j) {
         return values_of_e4m3(static_cast<std::uint16_t>(codes.at[4 * q + j] | codes.at[4 * q + j + 1] << 8));
@@ -52,17 +52,19 @@ DSV3_DEVICE int row_of_b(int j) { return j / 2 * 2 * threads_across + thread() %
 DSV3_DEVICE void multiply(float (&p)[each][each], const Vec<float, 4>* a, const Vec<float, 4>* b) {
   for (int quad = 0; quad < quads; ++quad) {
     Vec<float, 4> of_a[each], of_b[each];
-#pragma unroll
+    DSV3_UNROLL
     for (int i = 0; i < each; ++i) {
       of_a[i] = a[place_of_quad(row_of_a(i), quad)];
       of_b[i] = b[place_of_quad(row_of_b(i), quad)];
     }
-#pragma unroll
-    for (int k = 0; k < 4; ++k)
-#pragma unroll
-      for (int i = 0; i < each; ++i)
-#pragma unroll
+    DSV3_UNROLL
+    for (int k = 0; k < 4; ++k) {
+      DSV3_UNROLL
+      for (int i = 0; i < each; ++i) {
+        DSV3_UNROLL
         for (int j = 0; j < each; ++j) p[i][j] = std::fma(of_a[i].at[k], of_b[j].at[k], p[i][j]);
+      }
+    }
   }
 }
 
@@ -70,24 +72,25 @@ DSV3_DEVICE void multiply(float (&p)[each][each], const Vec<float, 4>* a, const 
 DSV3_DEVICE void promote(float (&acc)[each][each], const float (&p)[each][each], const Fp8Gemm& g, int first_row,
                          int first_col, int group) {
   const float s_b = g.b_scales.data[first_col / scale_group * g.b_scales.stride + group];
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < each; ++i) {
     const int row = first_row + row_of_a(i);
     const float s = row < g.M ? g.a_scales.data[group * g.a_scales.stride + row] * s_b : 0;
-#pragma unroll
+    DSV3_UNROLL
     for (int j = 0; j < each; ++j) acc[i][j] = std::fma(p[i][j], s, acc[i][j]);
   }
 }
 
 DSV3_DEVICE void store_tile(const Fp8Gemm& g, const float (&acc)[each][each], int first_row, int first_col) {
-#pragma unroll
-  for (int i = 0; i < each; ++i)
-#pragma unroll
+  DSV3_UNROLL
+  for (int i = 0; i < each; ++i) {
+    DSV3_UNROLL
     for (int j = 0; j < each; j += 2) {
       const int row = first_row + row_of_a(i), col = first_col + row_of_b(j);
       if (row < g.M && col < g.N)
         store<2>(g.out + row * g.out_stride + col, Vec<std::uint16_t, 2>{{bf16_of(acc[i][j]), bf16_of(acc[i][j + 1])}});
     }
+  }
 }
 
 DSV3_KERNEL(threads)

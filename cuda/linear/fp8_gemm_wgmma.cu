@@ -41,7 +41,7 @@ DSV3_DEVICE int tile_byte() { return thread() % pieces_in_row * piece_codes; }
 
 DSV3_DEVICE void load_codes(Codes& codes, const Fp8Gemm& g, const Place& at, int k) {
   const auto load_all = [&](const auto& piece) {
-#pragma unroll
+    DSV3_UNROLL
     for (int i = 0; i < pieces_each; ++i) {
       codes.a[i] = piece(g.a, at.first_row + tile_row(i), g.M);
       codes.b[i] = piece(g.b, at.first_col + tile_row(i), g.N);
@@ -54,7 +54,7 @@ DSV3_DEVICE void load_codes(Codes& codes, const Fp8Gemm& g, const Place& at, int
 }
 
 DSV3_DEVICE void store_codes(std::byte* stage, const Codes& codes) {
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < pieces_each; ++i) {
     const std::uint32_t to = swizzled(static_cast<std::uint32_t>(tile_row(i) * swizzle_bytes + tile_byte()));
     *reinterpret_cast<Piece*>(stage + to) = codes.a[i];
@@ -70,7 +70,7 @@ DSV3_DEVICE void begin_products(float (&p)[num_sums], const std::byte* stage) {
                       b_tile = wgmma_descriptor(shared_address(stage + tile_bytes));
   mma_fence(p);
   mma_begin();
-#pragma unroll
+  DSV3_UNROLL
   for (int k = 0; k < scale_group; k += mma_bytes)
     mma<Mma::e4m3>(p, moved_along_k(a_tile, k), moved_along_k(b_tile, k), k > 0);
   mma_commit();
@@ -88,7 +88,7 @@ DSV3_DEVICE TwoScales scales_of(const Fp8Gemm& g, const Place& at, int row, int 
 }
 
 DSV3_DEVICE void store_sums(const Fp8Gemm& g, const Place& at, const float (&acc)[num_sums], int row) {
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < num_sums; i += 2) {
     const int to_row = row + i / 2 % 2 * 8, col = at.first_col + accumulator_col(thread() % warpgroup_size, i);
     if (to_row < g.M && col < g.N)
@@ -114,7 +114,7 @@ tile_each(DSV3_GRID_CONSTANT Fp8Gemm g) {
     store_codes(shared_memory() + (group + 1) % stages * stage_bytes, codes);  // read by none since the last sync
     mma_wait<0>();
     mma_fence(p);
-#pragma unroll
+    DSV3_UNROLL
     for (int i = 0; i < num_sums; ++i) acc[i] = std::fma(p[i], scales.s[i / 2 % 2], acc[i]);
     sync_threads();
   }

@@ -72,7 +72,7 @@ struct TileScaledProblem {
     const int last = tile.rows - 1;
     TileStepScales<width> s;
     s.a[0] = of_a[row < last ? row : last], s.a[1] = of_a[row + 8 < last ? row + 8 : last];
-#pragma unroll
+    DSV3_UNROLL
     for (int j = 0; j < width / 8; ++j) {
       const int col = j * 8 + first_col;
       s.b[2 * j] = col < tile.cols ? of_b[col] : 0, s.b[2 * j + 1] = col + 1 < tile.cols ? of_b[col + 1] : 0;

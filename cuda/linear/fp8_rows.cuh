@@ -20,7 +20,7 @@ DSV3_DEVICE Piece whole_piece(const Fp8Rows& x, int row, int rows, int k) {
 DSV3_DEVICE Piece piece_at_edge(const Fp8Rows& x, int row, int rows, int k, int K) {
   if (k + piece_codes <= K) return whole_piece(x, row, rows, k);
   Piece piece{};
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < piece_codes; ++i)
     if (row < rows && k + i < K) piece.at[i] = x.codes[row * x.stride + k + i];
   return piece;

@@ -59,7 +59,7 @@ DSV3_DEVICE void begin_products(float (&d)[width / 2], int step) {
                       b_tile = wgmma_descriptor(shared_address(S::b(step)));
   mma_fence(d);
   mma_begin();
-#pragma unroll
+  DSV3_UNROLL
   for (int k = 0; k < swizzle_bytes; k += mma_bytes)
     mma<Mma::bf16>(d, moved_along_k(a_tile, k), moved_along_k(b_tile, k), step + k > 0);
   mma_commit();
@@ -69,7 +69,7 @@ template <int width>
 DSV3_DEVICE void store_sums(const Result& to, const float (&d)[width / 2], int first_row, int first_col) {
   const int t = thread() % warpgroup_size;
   const auto code = [&](int i) { return bf16_of(to.steps == 0 ? 0 : d[i]); };
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < width / 2; i += 2) {
     const int row = first_row + warp() / 4 * mma_rows + accumulator_row(t, i), col = first_col + accumulator_col(t, i);
     if (row < to.M && col < to.N)

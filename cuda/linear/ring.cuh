@@ -79,7 +79,7 @@ DSV3_DEVICE void multiply_step(float (&sums)[width / 2], const std::byte* a, con
   const std::uint64_t a_tile = wgmma_descriptor(shared_address(a)), b_tile = wgmma_descriptor(shared_address(b));
   mma_fence(sums);
   mma_begin();
-#pragma unroll
+  DSV3_UNROLL
   for (int k = 0; k < step_depth; k += mma_bytes)
     mma<Mma::e4m3>(sums, moved_along_k(a_tile, k), moved_along_k(b_tile, k), k > 0);
   mma_commit();
@@ -90,7 +90,7 @@ DSV3_DEVICE void multiply_step(float (&sums)[width / 2], const std::byte* a, con
 /// acc = fma(p, s_a s_b, acc), Figure 7.
 template <int n, class StepScales>
 DSV3_DEVICE void promote(float (&acc)[n], const float (&p)[n], const StepScales& scales) {
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < n; ++i) acc[i] = std::fma(p[i], scales.of(i), acc[i]);
 }
 
@@ -114,7 +114,7 @@ DSV3_DEVICE void empty_ring(const Ring<width>& ring, const Problem& problem) {
       if (lane() == 0) ring.empty(number).arrive();
       if (has_rows) promote(acc, sums, scales);
     }
-#pragma unroll
+    DSV3_UNROLL
     for (int i = 0; i < width / 2; i += 2) {
       const int row = first_row + accumulator_row(t, i), col = accumulator_col(t, i);
       if (row < tile.rows && col < tile.cols) problem.store(tile, row, col, acc[i], acc[i + 1]);

@@ -37,7 +37,7 @@ tile_each(DSV3_GRID_CONSTANT WgmmaProbe probe) {
     return (tile * probe_rows + accumulator_row(thread(), i)) * probe_cols + accumulator_col(thread(), i);
   };
   float d[probe_cols / 2];
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < probe_cols / 2; ++i) d[i] = probe.c[at(i)];
   for (int step = 0; step < probe.steps; step += steps_in_row) {
     const int left = probe.steps - step, steps = left < steps_in_row ? left : steps_in_row;
@@ -55,7 +55,7 @@ tile_each(DSV3_GRID_CONSTANT WgmmaProbe probe) {
     mma_fence(d);
     sync_threads();  // before the tiles are overwritten
   }
-#pragma unroll
+  DSV3_UNROLL
   for (int i = 0; i < probe_cols / 2; ++i) probe.d[at(i)] = d[i];
 }
 
